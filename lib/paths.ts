@@ -1,0 +1,30 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+function findPackageRoot(start: string): string {
+  for (let directory = start; ; directory = dirname(directory)) {
+    if (existsSync(join(directory, 'package.json'))) return directory;
+    if (directory === dirname(directory)) throw new Error(`no package.json above ${start}`);
+  }
+}
+
+/** The directory of this package's package.json, from the sources as well as from `dist`. */
+export const packageRoot = findPackageRoot(import.meta.dirname);
+
+/** Absolute path of one template layer, for example `templates/django`. */
+export function layerPath(layer: string): string {
+  return join(packageRoot, 'templates', layer);
+}
+
+/** Paths inside a rendered project, relative to its root; every other place derives from these. */
+export const projectPaths = {
+  answers: '.yo-rc.json',
+  ansible: '.ansible',
+  ansibleConfiguration: '.ansible/ansible.cfg',
+  sshConfiguration: '.ansible/ssh_config',
+  knownHosts: '.ansible/known_hosts',
+  vaultPassword: '.ansible/vault_password',
+  inventory: (environment: string) => `.ansible/inventory/${environment}`,
+  vault: (environment: string) => `.ansible/inventory/${environment}/group_vars/all/vault.yml`,
+  pythonLock: 'uv.lock',
+} as const;

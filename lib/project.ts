@@ -1,0 +1,45 @@
+/** How a machine is reached over SSH. */
+export interface SshTarget {
+  /** Host name, IPv4 or IPv6 address (without brackets). */
+  address: string;
+  user: string;
+  port: number;
+  /** Path of the private key, as the user wrote it (may start with `~/`); the agent's keys are used when absent. */
+  keyFile?: string;
+}
+
+/** A named deploy target of a project. */
+export interface Environment {
+  name: string;
+  /** The name of everything of this site on its host: `<project>-<environment>`. */
+  site: string;
+  /** ASCII form (punycode) of the site's domain. */
+  domain: string;
+  host: SshTarget;
+  jump?: SshTarget;
+}
+
+export interface Project {
+  /** Python identifier: the repository directory and the Python package. */
+  name: string;
+  /** The name for people. */
+  title: string;
+  authorName: string;
+  authorEmail: string;
+}
+
+/** The first environment of every project. */
+export const defaultEnvironment = 'production';
+
+/**
+ * The name of a site on its host. Project names hold no hyphen, so it can be read back without doubt.
+ */
+export function siteName(project: string, environment: string): string {
+  return `${project}-${environment}`;
+}
+
+/** `my_shop` → `My shop`. */
+export function projectTitle(name: string): string {
+  const words = name.split('_').filter(Boolean).join(' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,78 @@
+import { readdirSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { join, posix, relative, sep } from 'node:path';
+import ejs from 'ejs';
+import { action } from './actions.ts';
+import { encoders } from './encoders.ts';
+import { environmentLayer, type Layer, projectLayers } from './layers.ts';
+import { layerPath, packageRoot } from './paths.ts';
+import type { Environment, Project } from './project.ts';
+import { gobootVersion } from './version.ts';
+
+/** A file of the rendered project. */
+export interface RenderedFile {
+  /** Relative to the project root, with forward slashes. */
+  path: string;
+  contents: Buffer;
+  /** Permission bits, taken from the template. */
+  mode: number;
+}
+
+const templateSuffix = '.ejs';
+
+// npm leaves a file of this name out of a package, and reads it as an ignore list of its own.
+const renamedFiles = new Map([['_gitignore', '.gitignore']]);
+
+function destinationOf(path: string, layer: Layer, project: Project): string {
+  const segments = path.split(sep).map((segment) => {
+    const name = segment.endsWith(templateSuffix) ? segment.slice(0, -templateSuffix.length) : segment;
+    if (name === 'project_name') return project.name;
+    return renamedFiles.get(name) ?? name;
+  });
+  return posix.normalize(posix.join(layer.destination, ...segments));
+}
+
+function templateFiles(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith('.pyc'))
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+async function renderLayer(
+  layer: Layer,
+  project: Project,
+  environment: Environment,
+): Promise<RenderedFile[]> {
+  const directory = layerPath(layer.name);
+  const data = { ...encoders, action, project, environment, gobootVersion };
+  return Promise.all(
+    templateFiles(directory).map(async (path) => {
+      const source = join(directory, path);
+      const [contents, { mode }] = await Promise.all([readFile(source), stat(source)]);
+      return {
+        path: destinationOf(path, layer, project),
+        mode: mode & 0o777,
+        contents: path.endsWith(templateSuffix)
+          ? Buffer.from(
+              ejs.render(contents.toString('utf8'), data, {
+                filename: relative(packageRoot, source),
+                escape: String,
+              }),
+            )
+          : contents,
+      };
+    }),
+  );
+}
+
+/**
+ * Renders every file of a project, sorted by layer and path. Pure: nothing is written.
+ *
+ * Throws when a template names a value that does not exist, with the template's line.
+ */
+export async function renderProject(project: Project, environment: Environment): Promise<RenderedFile[]> {
+  const layers = [...projectLayers, environmentLayer(environment)];
+  const rendered = await Promise.all(layers.map((layer) => renderLayer(layer, project, environment)));
+  return rendered.flat();
+}
