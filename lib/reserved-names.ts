@@ -1,0 +1,1 @@
+export const reservedModuleNames: ReadonlyMap<string, string> = new Map([['django', 'the package django']]);
