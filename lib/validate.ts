@@ -11,6 +11,9 @@ import { reservedModuleNames } from './reserved-names.ts';
 export const longestProjectName = 20;
 export const longestEnvironmentName = 11;
 
+// RFC 1035, section 2.3.4, without the final dot.
+const longestName = 253;
+
 const controlCharacters = /\p{Cc}/u;
 
 /** Makes a value visible in a message, whatever characters it holds. */
@@ -86,7 +89,8 @@ export function validateDomain(value: string): string {
   if (trimmed.includes(':')) throw refuse('holds a port');
   if (trimmed.includes('*')) throw refuse('is a wildcard');
   const ascii = domainToASCII(trimmed);
-  if (!ascii || !validator.default.isFQDN(ascii)) throw refuse('is not a domain name');
+  if (!ascii || ascii.length > longestName || !validator.default.isFQDN(ascii))
+    throw refuse('is not a domain name');
   return ascii.toLowerCase();
 }
 
@@ -105,7 +109,9 @@ export function validateHost(value: string): string {
   if (/^[\d.]+$/.test(bare)) throw refuse('looks like an IPv4 address but is none');
   if (bare.includes(':')) throw refuse('looks like an IPv6 address but is none');
   const ascii = domainToASCII(bare);
-  if (!ascii || !validator.default.isFQDN(ascii, { require_tld: false })) throw refuse('is not a host name');
+  // validator looks at labels only, and takes some separators for part of one.
+  const isName = /^[a-z0-9.-]+$/i.test(ascii) && validator.default.isFQDN(ascii, { require_tld: false });
+  if (!isName || ascii.length > longestName) throw refuse('is not a host name');
   return ascii.toLowerCase();
 }
 
