@@ -702,12 +702,20 @@ def release_of(unit: str) -> str:
     return unit.partition("@")[2].removesuffix(".service")
 
 
+# What systemd itself writes into the journal of a unit, and what helps nobody to find a mistake.
+SYSTEMD_SAYS = re.compile(
+    r"^(Start(ed|ing)|Stopp(ed|ing)) |: (Main process exited|Failed with result|Deactivated|Consumed"
+    r"|Scheduled restart|Failed at step|State '.*' timed out|Killing process)"
+)
+
+
 def journal(unit: str, since: float) -> list[str]:
     """The last lines that a unit has written since a time, given in seconds since 1970."""
     shown = run(
         ["journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output", "cat", "--no-pager"]
     )
-    return last_lines(shown.stdout)
+    said = [line for line in shown.stdout.splitlines() if not SYSTEMD_SAYS.search(line)]
+    return last_lines("\n".join(said))
 
 
 def cause(lines: Sequence[str]) -> str:
@@ -727,9 +735,22 @@ def without_expansion(words: Sequence[str | Path]) -> list[str]:
     return [str(word).replace("$", "$$") for word in words]
 
 
+class Result(NamedTuple):
+    """How a command has ended, and the last lines that it has written."""
+
+    ok: bool
+    lines: list[str]
+
+
+def unit_name(site: Site, purpose: str) -> str:
+    """A name that no other unit has: two of the same kind may run at once."""
+    return f"{site.name}-{purpose}-{secrets.token_hex(4)}.service"
+
+
 class Command(NamedTuple):
     """A command of the project: what to run, where, with which variables, and what it may write."""
 
+    purpose: str
     argv: Sequence[str | Path]
     directory: Path
     variables: Mapping[str, str] = {}
@@ -739,13 +760,17 @@ class Command(NamedTuple):
     # what it may take at most, or 0
     seconds: int = 0
 
-    def under_systemd(self, site: Site, parent: str | None, *, terminal: bool = False) -> list[str]:
+    def under_systemd(
+        self, site: Site, unit: str, parent: str | None, *, terminal: bool = False
+    ) -> list[str]:
         """
-        The argument list that runs this in a sandbox as the site's user.
+        The argument list that runs this in a sandbox, a unit of its own, as the site's user.
 
         With `parent`, the unit of a release command, it ends when that does.
         """
         options = [
+            f"--unit={unit}",
+            f"--description={self.purpose} of {site.name}",
             "--wait",
             "--pty" if terminal else "--pipe",
             "--collect",
@@ -1130,9 +1155,16 @@ class Transaction:
         if failure and step.required:
             raise failure
 
-    def command(self, command: Command) -> subprocess.CompletedProcess[str]:
+    def command(self, command: Command) -> Result:
         """Runs a command of the project as the site's user and waits for it."""
-        return run(command.under_systemd(self.site, self.parent))
+        unit = unit_name(self.site, command.purpose)
+        since = time.time()
+        done = run(command.under_systemd(self.site, unit, self.parent))
+        # A command that could not even start has said nothing itself, but systemd knows why.
+        lines = last_lines(done.stdout, done.stderr)
+        if done.returncode and not lines:
+            lines = journal(unit, since)
+        return Result(done.returncode == 0, lines)
 
 
 class Step(NamedTuple):
@@ -1293,7 +1325,7 @@ def build_environment(transaction: Transaction) -> str:
     transaction.take_back(remove_unfinished, directory)
     install_packages(transaction, directory)
     # Written by the site's user, who is to own nothing that the site executes.
-    give_to(directory, site.accounts.root_user, site.accounts.root_group)
+    give_to(directory, site.accounts.root_user, site.accounts.site_group)
     if not (directory / "bin/gunicorn").exists():
         raise ReleaseError(
             "the project does not depend on gunicorn: run `uv add gunicorn` and commit"
@@ -1357,6 +1389,7 @@ def install_packages(transaction: Transaction, directory: Path) -> None:
     for argv in commands:
         done = transaction.command(
             Command(
+                "packages",
                 argv,
                 release.path,
                 variables,
@@ -1365,10 +1398,9 @@ def install_packages(transaction: Transaction, directory: Path) -> None:
                 seconds=BUILD_SECONDS,
             )
         )
-        if done.returncode:
-            lines = last_lines(done.stdout, done.stderr)
+        if not done.ok:
             raise ReleaseError(
-                f"uv could not install the packages of uv.lock: {uv_cause(lines)}", lines
+                f"uv could not install the packages of uv.lock: {uv_cause(done.lines)}", done.lines
             )
 
 
@@ -1391,6 +1423,7 @@ def examine(transaction: Transaction) -> str:
         result_file = staging / "result.json"
         done = transaction.command(
             Command(
+                "check",
                 [release.path / ".venv/bin/python", "-c", EXAMINE, staging, result_file],
                 release.path,
                 {"RELEASE_ID": release.id},
@@ -1398,24 +1431,26 @@ def examine(transaction: Transaction) -> str:
                 seconds=EXAMINE_SECONDS,
             )
         )
-        lines = last_lines(done.stdout, done.stderr)
         try:
             result = json.loads(result_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise ReleaseError(
-                f"the project's Python does not start: {cause(lines)}", lines
+                f"the project's Python does not start: {cause(done.lines)}", done.lines
             ) from None
         if result.get("errors"):
             raise ReleaseError(
                 f"{result['stage']}: {first_line(result['errors'][0])}", result["errors"]
             )
-        if done.returncode or result["stage"] != "done":
-            raise ReleaseError(f"{result['stage']}: {cause(lines)}", lines)
+        if not done.ok or result["stage"] != "done":
+            raise ReleaseError(f"{result['stage']}: {cause(done.lines)}", done.lines)
         for warning in result["warnings"]:
             transaction.reporter.warning("check", first_line(warning))
         transaction.pending = result["pending"]
         count = keep_static_files(site, release, staging)
     pending = counted(len(transaction.pending), "pending migration")
+    if transaction.pending:
+        more = ", …" if len(transaction.pending) > 3 else ""
+        pending += f" ({', '.join(transaction.pending[:3])}{more})"
     return (
         f"{counted(len(result['warnings']), 'warning')}, {counted(count, 'static file')}, {pending}"
     )
@@ -1552,6 +1587,7 @@ def migrate(transaction: Transaction) -> str:
     if not transaction.pending:
         raise Skipped("no migration is pending")
     command = Command(
+        "migrate",
         [release.path / ".venv/bin/python", "manage.py", "migrate", "--noinput", "--verbosity=1"],
         release.path,
         {"RELEASE_ID": release.id, "PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT}"},
@@ -1559,17 +1595,15 @@ def migrate(transaction: Transaction) -> str:
     )
     for attempt in range(1, MIGRATION_ATTEMPTS + 1):
         done = transaction.command(command)
-        if not done.returncode:
+        if done.ok:
             tries = "" if attempt == 1 else f" at attempt {attempt}"
-            names = ", ".join(transaction.pending)
-            return f"{counted(len(transaction.pending), 'migration')}{tries}: {names}"
-        if "lock timeout" not in done.stderr or attempt == MIGRATION_ATTEMPTS:
+            return f"{counted(len(transaction.pending), 'migration')}{tries}"
+        if "lock timeout" not in "\n".join(done.lines) or attempt == MIGRATION_ATTEMPTS:
             break
         time.sleep(MIGRATION_PAUSE_SECONDS)
-    lines = last_lines(done.stdout, done.stderr)
     raise ReleaseError(
-        f"a migration failed: {cause(lines)} (the database before it is in {transaction.dump})",
-        lines,
+        f"a migration failed: {cause(done.lines)} (the dump from before is {transaction.dump})",
+        done.lines,
     )
 
 
@@ -1627,6 +1661,7 @@ def start_worker(transaction: Transaction) -> str:
     node = site.worker_node(release.id)
     answered = transaction.command(
         Command(
+            "ping",
             [
                 release.path / ".venv/bin/python",
                 "-c",
@@ -1639,8 +1674,8 @@ def start_worker(transaction: Transaction) -> str:
             {"RELEASE_ID": release.id},
         )
     )
-    if answered.returncode or unit_states(unit) != ["active"]:
-        lines = journal(unit, since) or last_lines(answered.stderr)
+    if not answered.ok or unit_states(unit) != ["active"]:
+        lines = journal(unit, since) or answered.lines
         raise ReleaseError(f"the worker of the new release does not answer: {cause(lines)}", lines)
     return node
 
@@ -1716,10 +1751,10 @@ def drain(transaction: Transaction) -> str:
     Not waited for, because a task may take minutes. systemd sees to it.
     """
     site, release = transaction.site, transaction.release
-    time.sleep(max(0.0, transaction.switched_at + DRAIN_SECONDS - time.monotonic()))
     old = [unit for unit in unit_instances(site) if release_of(unit) != release.id]
     if not old:
         raise Skipped("no other release runs")
+    time.sleep(max(0.0, transaction.switched_at + DRAIN_SECONDS - time.monotonic()))
     stopped = systemctl("stop", "--no-block", *old)
     if stopped.returncode:
         raise ReleaseError("the old release does not stop", last_lines(stopped.stderr))
@@ -2144,13 +2179,16 @@ def manage(site: Site, words: Sequence[str]) -> int:
     if live is None:
         raise ReleaseError("nothing is live yet: deploy first")
     command = Command(
+        "manage",
         [live.path / ".venv/bin/python", "manage.py", *words],
         live.path,
         {"RELEASE_ID": live.id, "PYTHONUNBUFFERED": "1"},
         writable=(site.media,),
     )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    return subprocess.call(command.under_systemd(site, None, terminal=terminal))
+    return subprocess.call(
+        command.under_systemd(site, unit_name(site, "manage"), None, terminal=terminal)
+    )
 
 
 def start(site: Site) -> int:
@@ -2324,7 +2362,7 @@ def in_unit_of_its_own(site: Site, config: Path, arguments: argparse.Namespace) 
         options += [arguments.release] if arguments.release else []
     elif arguments.if_changed:
         options.append("--if-changed")
-    unit = f"{site.name}-release-{secrets.token_hex(4)}.service"
+    unit = unit_name(site, "release")
     program = [
         sys.executable,
         "-IB",
