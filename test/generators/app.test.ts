@@ -30,12 +30,13 @@ async function scaffold(
 ): Promise<string> {
   await helpers
     .run(
-      AppGenerator,
+      // Yeoman's types want every parameter of the constructor to be optional.
+      AppGenerator as never,
       { namespace: 'goboot:app', resolved: join(import.meta.dirname, '../../generators/app/index.ts') },
       { cwd: directory, tmpdir: false } as never,
     )
     .withArguments([name])
-    .withOptions({ ...flags, force: false, ...options });
+    .withOptions({ ...flags, force: false, ...options } as never);
   return join(directory, name);
 }
 
