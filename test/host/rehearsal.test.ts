@@ -17,6 +17,8 @@ import {
   tracesAfter,
 } from '../rehearsal/support/traces.ts';
 
+/** Keeps runs apart that test on the same computer at the same time. */
+const unique = (name: string) => `${name}-${process.pid}`;
 const directory = mkdtempSync(join(tmpdir(), 'rehearsal-test-'));
 const loader = createRequire(import.meta.url).resolve('tsx');
 const sessionProgram = join(import.meta.dirname, '../rehearsal/support/session.ts');
@@ -56,15 +58,15 @@ describe('two hosts side by side', () => {
   beforeAll(async () => {
     rehearsal = await openRehearsal();
     [debian13, debian12] = await Promise.all([
-      rehearsal.startHost({ os: 'debian13', name: 'test-13', adminUser: 'admin' }),
-      rehearsal.startHost({ os: 'debian12', name: 'test-12', adminUser: 'debian', memory: 1024 }),
+      rehearsal.startHost({ os: 'debian13', name: unique('test-13'), adminUser: 'admin' }),
+      rehearsal.startHost({ os: 'debian12', name: unique('test-12'), adminUser: 'debian', memory: 1024 }),
     ]);
   });
 
   afterAll(async () => {
     await rehearsal?.close();
     rmSync(directory, { recursive: true });
-    expect(machineTraces(['test-13', 'test-12', 'test-acme'])).toEqual([]);
+    expect(machineTraces([unique('test-13'), unique('test-12'), unique('test-acme')])).toEqual([]);
     if (!networkBefore && machineDirectories().length === 0) {
       expect(networkTraces()).toEqual([]);
       expect(forwarding()).toBe(forwardingBefore);
@@ -132,7 +134,7 @@ describe('two hosts side by side', () => {
   it('installs packages, reaches the package index and gets a certificate by ACME', async () => {
     const acme = await rehearsal.startAcme({
       os: 'debian13',
-      name: 'test-acme',
+      name: unique('test-acme'),
       domains: { 'shop.example.com': debian13.address },
     });
     const install = await ssh(
@@ -172,11 +174,11 @@ describe('two hosts side by side', () => {
     );
     expect(verdict).toContain('OK');
     await acme.stop();
-    expect(machineTraces(['test-acme'])).toEqual([]);
+    expect(machineTraces([unique('test-acme')])).toEqual([]);
   });
 
   it('runs the ACME server of the older system, too', async () => {
-    const acme = await rehearsal.startAcme({ os: 'debian12', name: 'test-acme', domains: {} });
+    const acme = await rehearsal.startAcme({ os: 'debian12', name: unique('test-acme'), domains: {} });
     await debian13.rootShell('cat > /root/acme.pem', readFileSync(acme.tlsAuthorityPath, 'utf8'));
     const answer = await debian13.rootShell(
       `python3 -c "import ssl, urllib.request as u; print(u.urlopen('${acme.directoryUrl}', context=ssl.create_default_context(cafile='/root/acme.pem')).read().decode())"`,
@@ -187,8 +189,8 @@ describe('two hosts side by side', () => {
   });
 
   it('refuses a name that is taken and leaves the host alone', async () => {
-    const again = rehearsal.startHost({ os: 'debian13', name: 'test-13', adminUser: 'admin' });
-    await expect(again).rejects.toThrow('There is already a throwaway host named test-13');
+    const again = rehearsal.startHost({ os: 'debian13', name: unique('test-13'), adminUser: 'admin' });
+    await expect(again).rejects.toThrow(`There is already a throwaway host named ${unique('test-13')}`);
     expect((await ssh(debian13, 'true')).exitCode).toBe(0);
   });
 
@@ -199,16 +201,16 @@ describe('two hosts side by side', () => {
     [{ memory: 12 }, '12 MiB is no memory limit'],
     [{ authorizedKey: 'nonsense' }, 'is not an SSH public key'],
   ])('refuses %j', async (wrong, message) => {
-    const options = { os: 'debian13' as const, name: 'test-wrong', adminUser: 'admin', ...wrong };
+    const options = { os: 'debian13' as const, name: unique('test-wrong'), adminUser: 'admin', ...wrong };
     await expect(rehearsal.startHost(options)).rejects.toThrow(message);
-    expect(machineTraces(['test-wrong'])).toEqual([]);
+    expect(machineTraces([unique('test-wrong')])).toEqual([]);
   });
 
   it('leaves nothing of a host that does not boot', async () => {
     // A user that the image has already cannot be added.
-    const failing = rehearsal.startHost({ os: 'debian13', name: 'test-fail', adminUser: 'daemon' });
+    const failing = rehearsal.startHost({ os: 'debian13', name: unique('test-fail'), adminUser: 'daemon' });
     await expect(failing).rejects.toThrow(/Adding the user daemon .* failed: .*already exists/);
-    expect(machineTraces(['test-fail'])).toEqual([]);
+    expect(machineTraces([unique('test-fail')])).toEqual([]);
   });
 });
 
@@ -253,7 +255,7 @@ function helperProcesses(session: Session): { guardian: number; worker: number }
 }
 
 describe('when a run ends in a bad way', () => {
-  const name = 'test-end';
+  const name = unique('test-end');
   const before = forwarding();
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)('leaves nothing after %s', async (signal) => {
