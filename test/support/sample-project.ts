@@ -1,0 +1,48 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  defaultEnvironment,
+  type Environment,
+  type Project,
+  projectTitle,
+  siteName,
+} from '../../lib/project.ts';
+import { renderProject } from '../../lib/render.ts';
+
+/** A project and its environment as answers would give them, for tests and development. */
+export function sampleProject(
+  name: string,
+  changes: Partial<Project> = {},
+): { project: Project; environment: Environment } {
+  return {
+    project: {
+      name,
+      title: projectTitle(name),
+      authorName: 'Sample Author',
+      authorEmail: 'author@example.com',
+      ...changes,
+    },
+    environment: {
+      name: defaultEnvironment,
+      site: siteName(name, defaultEnvironment),
+      domain: `${name.replaceAll('_', '-')}.example.com`,
+      host: { address: '192.0.2.10', user: 'admin', port: 22 },
+    },
+  };
+}
+
+/** Renders a sample project into a directory, which is created. Returns the paths written, relative to it. */
+export async function writeSampleProject(
+  directory: string,
+  name: string,
+  changes: Partial<Project> = {},
+): Promise<string[]> {
+  const { project, environment } = sampleProject(name, changes);
+  const files = await renderProject(project, environment);
+  for (const file of files) {
+    const path = join(directory, file.path);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, file.contents, { mode: file.mode });
+  }
+  return files.map((file) => file.path);
+}
