@@ -1,13 +1,11 @@
 import { homedir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { packageRoot } from '../../lib/paths.ts';
-import { renderProject } from '../../lib/render.ts';
 import { sampleNames } from '../support/rendered-project.ts';
-import { sampleProject } from '../support/sample-project.ts';
+import { sampleFiles } from '../support/sample-project.ts';
 
 describe.each(sampleNames)('The files of a project called %s', async (name) => {
-  const { project, environment } = sampleProject(name);
-  const files = (await renderProject(project, environment)).map(({ path, contents, mode }) => ({
+  const files = (await sampleFiles(name)).map(({ path, contents, mode }) => ({
     path,
     mode,
     // Images are not looked into.

@@ -7,7 +7,9 @@ import {
   projectTitle,
   siteName,
 } from '../../lib/project.ts';
-import { renderProject } from '../../lib/render.ts';
+import type { RenderedFile } from '../../lib/render.ts';
+import { newVaultFile, projectFiles } from '../../lib/scaffold.ts';
+import { ensureVaultPassword } from '../../lib/vault.ts';
 
 /** A project and its environment as answers would give them, for tests and development. */
 export function sampleProject(
@@ -31,14 +33,24 @@ export function sampleProject(
   };
 }
 
-/** Renders a sample project into a directory, which is created. Returns the paths written, relative to it. */
+/** Every file of a sample project, as scaffolding renders them. The vault differs at each call. */
+export async function sampleFiles(name: string, changes: Partial<Project> = {}): Promise<RenderedFile[]> {
+  const { project, environment } = sampleProject(name, changes);
+  return projectFiles(project, environment, '');
+}
+
+/**
+ * Writes a sample project with its vault into a directory, which is created. Returns the paths written, relative
+ * to it.
+ */
 export async function writeSampleProject(
   directory: string,
   name: string,
   changes: Partial<Project> = {},
 ): Promise<string[]> {
-  const { project, environment } = sampleProject(name, changes);
-  const files = await renderProject(project, environment);
+  const files = await sampleFiles(name, changes);
+  const password = await ensureVaultPassword(directory, defaultEnvironment);
+  if (password) files.push(await newVaultFile(defaultEnvironment, password));
   for (const file of files) {
     const path = join(directory, file.path);
     await mkdir(dirname(path), { recursive: true });
