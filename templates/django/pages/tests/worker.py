@@ -15,5 +15,8 @@ class WorkerTestCase(TransactionTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        worker = start_worker(current_app, pool="solo", perform_ping_check=False)
+        # Celery's event loop looks for the end of the tests only when a message arrives.
+        worker = start_worker(
+            current_app, pool="solo", perform_ping_check=False, use_eventloop=False
+        )
         cls.enterClassContext(worker)
