@@ -10,6 +10,7 @@ import {
   wordsAfterNamespace,
 } from './command-line.ts';
 import { exitCodes, GobootError, toGobootError } from './errors.ts';
+import { projectPaths } from './paths.ts';
 import { type AnswerName, commonSwitches } from './questions.ts';
 import { createReporter, type Reporter } from './terminal/reporter.ts';
 
@@ -98,6 +99,10 @@ export abstract class GobootGenerator extends Generator {
   protected summarizeFileLog(): void {
     const { log } = this.env.adapter;
     for (const status of ['create', 'identical'] as const) log[status] = () => log;
+    // The answers are written on every run, and that is no conflict that somebody decided.
+    const reportForced = log.force;
+    log.force = (message, ...rest) =>
+      String(message).endsWith(projectPaths.answers) ? log : reportForced(message, ...rest);
   }
 
   /** Makes every phase that is still to come do nothing. */

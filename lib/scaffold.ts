@@ -79,11 +79,11 @@ export async function extendedKnownHosts(projectRoot: string, learned: string): 
   return [...lines, ...missing].map((line) => `${line}\n`).join('');
 }
 
-/** `98 files created, 2 changed, 6 identical`, without the parts that are none. */
+/** `98 files new, 1 file changed: README.md, 6 files identical`, without the parts that are none. */
 export function describeComparison({ created, changed, identical }: Comparison): string {
   const parts = [
-    created.length > 0 && `${count(created.length, 'file')} to create`,
-    changed.length > 0 && `${count(changed.length, 'file')} to change: ${changed.join(', ')}`,
+    created.length > 0 && `${count(created.length, 'file')} new`,
+    changed.length > 0 && `${count(changed.length, 'file')} changed: ${changed.join(', ')}`,
     identical.length > 0 && `${count(identical.length, 'file')} identical`,
   ];
   return parts.filter(Boolean).join(', ');

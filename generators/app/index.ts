@@ -195,9 +195,10 @@ export default class AppGenerator extends GobootGenerator {
           environment: this.#environment,
           connection,
           reporter: this.reporter,
+          times: [],
         };
         const proof = await runSteps(context, [provisionStep, deployStep]);
-        const { data, lines } = liveResult(proof, this.#environment.domain);
+        const { data, lines } = liveResult(context, proof);
         this.reporter.result({ ...data, project: this.#root }, [
           ...lines,
           ...nextSteps(relative(this.env.cwd, this.#root), Boolean(this.#host)),

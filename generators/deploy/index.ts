@@ -99,8 +99,9 @@ export default class DeployGenerator extends GobootGenerator {
     await this.phase(async () => {
       try {
         await this.#keepHostKeys();
-        const proof = await runSteps(this.#context(), this.#steps);
-        const { data, lines } = liveResult(proof, this.#environment.domain);
+        const context = this.#context();
+        const proof = await runSteps(context, this.#steps);
+        const { data, lines } = liveResult(context, proof);
         this.reporter.result(data, lines);
       } finally {
         await this.#host?.connection.close();
@@ -131,6 +132,7 @@ export default class DeployGenerator extends GobootGenerator {
       environment: this.#environment,
       connection: this.#host.connection,
       reporter: this.reporter,
+      times: [],
     };
   }
 }

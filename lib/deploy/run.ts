@@ -1,3 +1,4 @@
+import { formatSeconds } from '../terminal/format.ts';
 import {
   deployStep,
   isProvisioned,
@@ -26,15 +27,28 @@ export async function runSteps(
 }
 
 /** The end of a command that made a site live: for people as lines, for programs as data. */
-export function liveResult(proof: Proof, domain: string): { data: Record<string, unknown>; lines: string[] } {
+export function liveResult(
+  { environment, times }: SiteContext,
+  proof: Proof,
+): { data: Record<string, unknown>; lines: string[] } {
+  const { domain } = environment;
+  const total = times.map(([name, seconds]) => `${name.toLowerCase()} ${formatSeconds(seconds)}`).join(', ');
   return {
     data: {
       status: 'live',
       url: `https://${domain}/`,
       release: proof.release,
+      page: { status: proof.page.status, milliseconds: proof.page.milliseconds },
       certificate: proof.page.certificate,
       services: proof.services,
+      seconds: Object.fromEntries(times),
     },
-    lines: [`https://${domain}/ is live.`, '', ...proofLines(proof, domain).map((line) => `  ${line}`), ''],
+    lines: [
+      `https://${domain}/ is live.`,
+      '',
+      ...proofLines(proof, domain).map((line) => `  ${line}`),
+      `  ${total}`,
+      '',
+    ],
   };
 }

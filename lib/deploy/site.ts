@@ -18,6 +18,8 @@ export interface SiteContext {
   /** Replaces the ssh arguments of ansible.cfg. */
   sshArguments?: string;
   cancelSignal?: AbortSignal;
+  /** Seconds that each playbook took, in order; filled in as they run. */
+  times: [name: string, seconds: number][];
 }
 
 /** Something done to a host: what it will do, in one line, and the doing. */
@@ -38,6 +40,7 @@ function play(context: SiteContext, name: string, playbook: string, variables: R
     ...(context.cancelSignal && { cancelSignal: context.cancelSignal }),
   });
   const warnings: string[] = [];
+  const started = performance.now();
   return runStep(
     context.reporter,
     name,
@@ -52,6 +55,7 @@ function play(context: SiteContext, name: string, playbook: string, variables: R
     },
     ({ tasks, changed, output }) => releaseSummary(output) ?? `${count(tasks, 'task')}, ${changed} changed`,
   ).finally(() => {
+    context.times.push([name, (performance.now() - started) / 1000]);
     for (const warning of warnings) context.reporter.warn(warning);
   });
 }

@@ -78,3 +78,17 @@ export async function runPreflight(reporter: Reporter, options: PreflightOptions
     throw error;
   }
 }
+
+/** The checks of a command that works on a project without its host. Throws like `runPreflight`. */
+export async function runLocalChecks(
+  reporter: Reporter,
+  { root, project, environment }: { root: string; project: Project; environment: Environment },
+): Promise<void> {
+  await runPreflight(reporter, {
+    projectRoot: root,
+    project,
+    environment,
+    scaffolds: false,
+    usesHost: false,
+  });
+}

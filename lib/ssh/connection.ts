@@ -13,6 +13,8 @@ export interface SshConnection {
   execute(command: string, input?: string): Promise<RunResult>;
   /** The known_hosts lines as they are now, including a key that was just seen for the first time. */
   knownHosts(): Promise<string>;
+  /** ssh's arguments for this connection, for programs that call ssh themselves. */
+  sshArguments: string;
   /** Removes the temporary files. */
   close(): Promise<void>;
 }
@@ -58,6 +60,7 @@ export async function openConnection(environment: Environment, knownHosts: strin
       return result;
     },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
+    sshArguments: `-F ${configurationFile} -o ControlMaster=auto -o ControlPersist=20s`,
     close: () => rm(directory, { recursive: true, force: true }),
   };
 }

@@ -16,7 +16,5 @@ class WorkerTestCase(TransactionTestCase):
     def setUpClass(cls):
         super().setUpClass()
         # Celery's event loop looks for the end of the tests only when a message arrives.
-        worker = start_worker(
-            current_app, pool="solo", perform_ping_check=False, use_eventloop=False
-        )
+        worker = start_worker(current_app, pool="solo", perform_ping_check=False, use_eventloop=False)
         cls.enterClassContext(worker)
