@@ -95,7 +95,7 @@ export function parseCommandLine(words: readonly string[], definition: CommandDe
       throw usageError(`--${flag.flag} was given more than once`, 'Give it once.');
     }
     line.values[flag.flag] = flag.takesValue
-      ? requiredValue(flag, token.value)
+      ? requiredValue(flag, token.value, token.inlineValue ?? false)
       : switchValue(flag, token.value);
   }
   const surplus = line.positionals[definition.positionals.length];
@@ -105,9 +105,9 @@ export function parseCommandLine(words: readonly string[], definition: CommandDe
   return line;
 }
 
-function requiredValue(flag: Flag, value: string | undefined): string {
+function requiredValue(flag: Flag, value: string | undefined, joined: boolean): string {
   // "--domain --yes" is a forgotten value; one that really begins with a dash can be given as --domain=-x.
-  if (value === undefined || /^-[A-Za-z-]/.test(value)) {
+  if (value === undefined || (!joined && /^-[A-Za-z-]/.test(value))) {
     throw usageError(`--${flag.flag} needs a value`, `Write it as --${flag.flag} VALUE.`);
   }
   return value;

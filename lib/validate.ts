@@ -11,6 +11,12 @@ import { reservedModuleNames } from './reserved-names.ts';
 export const longestProjectName = 20;
 export const longestEnvironmentName = 11;
 
+// RFC 1035, section 2.3.4, without the final dot.
+const longestName = 253;
+
+// domainToASCII reads a name as a URL's host and stops at these, so a rest behind them would vanish.
+const urlSyntax = /[/\\?#@\s]/;
+
 const controlCharacters = /\p{Cc}/u;
 
 /** Makes a value visible in a message, whatever characters it holds. */
@@ -80,13 +86,14 @@ export function validateDomain(value: string): string {
     usageError(`The domain ${quoted(value)} ${reason}`, 'Give a bare name such as shop.example.com.');
   if (!trimmed) throw refuse('is empty');
   if (/^[a-z]+:\/\//i.test(trimmed)) throw refuse('is a URL');
-  if (/[/?#@\s]/.test(trimmed)) throw refuse('holds characters that are not part of a name');
+  if (urlSyntax.test(trimmed)) throw refuse('holds characters that are not part of a name');
   if (isIP(trimmed.replace(/^\[|\]$/g, '')))
     throw refuse('is an address, and certificates are made out to names');
   if (trimmed.includes(':')) throw refuse('holds a port');
   if (trimmed.includes('*')) throw refuse('is a wildcard');
   const ascii = domainToASCII(trimmed);
-  if (!ascii || !validator.default.isFQDN(ascii)) throw refuse('is not a domain name');
+  if (!ascii || ascii.length > longestName || !validator.default.isFQDN(ascii))
+    throw refuse('is not a domain name');
   return ascii.toLowerCase();
 }
 
@@ -104,8 +111,10 @@ export function validateHost(value: string): string {
   if (/^[^:]+:\d+$/.test(bare)) throw refuse('holds a port', 'Give the port with --port.');
   if (/^[\d.]+$/.test(bare)) throw refuse('looks like an IPv4 address but is none');
   if (bare.includes(':')) throw refuse('looks like an IPv6 address but is none');
+  if (urlSyntax.test(bare)) throw refuse('holds characters that are not part of a name');
   const ascii = domainToASCII(bare);
-  if (!ascii || !validator.default.isFQDN(ascii, { require_tld: false })) throw refuse('is not a host name');
+  if (!ascii || ascii.length > longestName || !validator.default.isFQDN(ascii, { require_tld: false }))
+    throw refuse('is not a host name');
   return ascii.toLowerCase();
 }
 

@@ -11,7 +11,7 @@ export async function provisionFingerprint(projectRoot: string, environment: str
   const failure = 'git cannot list the files of the playbooks';
   const { stdout } = await runOrThrow(
     'git',
-    ['ls-files', '-s', '--', 'provision.yml', 'roles', `inventory/${environment}`],
+    ['ls-files', '-s', '--', 'provision.yml', 'group_vars', 'roles', `inventory/${environment}`],
     {
       cwd,
       failure,

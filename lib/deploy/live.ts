@@ -26,6 +26,8 @@ export interface LiveOptions {
   path?: string;
   /** Where to connect, whatever the DNS says of the domain; what the DNS says unless given. */
   address?: string;
+  /** 443 unless given. */
+  port?: number;
   /** PEM of certificate authorities to trust besides the usual ones. */
   authorities?: string;
 }
@@ -36,7 +38,13 @@ const timeout = 15_000;
  * Fetches a page over HTTPS as a visitor would. A certificate that is not trusted is reported, not refused.
  * Throws a GobootError when there is no answer.
  */
-export function fetchLivePage({ domain, path = '/', address, authorities }: LiveOptions): Promise<LivePage> {
+export function fetchLivePage({
+  domain,
+  path = '/',
+  address,
+  port = 443,
+  authorities,
+}: LiveOptions): Promise<LivePage> {
   const started = performance.now();
   return new Promise((resolve, reject) => {
     const pinned: { lookup?: LookupFunction } =
@@ -53,6 +61,7 @@ export function fetchLivePage({ domain, path = '/', address, authorities }: Live
     const outgoing = request(
       {
         host: address && !isIP(address) ? address : domain,
+        port,
         servername: domain,
         path,
         headers: { host: domain, 'user-agent': 'goboot' },

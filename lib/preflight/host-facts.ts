@@ -38,12 +38,11 @@ export async function readHostFacts(connection: SshConnection): Promise<HostFact
   };
 }
 
-/** The supported systems, `ID VERSION_ID` to name, from the table that the playbooks use. */
+/** The supported systems, by `ID VERSION_ID` as os-release has it, from the table that the playbooks use. */
 export function supportedSystems(): Map<string, string> {
-  const table = parse(
-    readFileSync(join(layerPath('ansible'), 'roles', 'operating_system', 'vars', 'main.yml'), 'utf8'),
-  );
-  return new Map(
-    Object.keys(table.operating_systems).map((key) => [key, table.operating_systems[key].name ?? key]),
-  );
+  const file = join(layerPath('ansible'), 'roles', 'operating_system', 'vars', 'main.yml');
+  const { operating_system_table: table } = parse(readFileSync(file, 'utf8')) as {
+    operating_system_table: Record<string, unknown>;
+  };
+  return new Map(Object.keys(table).map((name) => [name.toLowerCase(), name]));
 }

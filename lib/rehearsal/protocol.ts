@@ -1,3 +1,4 @@
+import { usageError } from '../errors.ts';
 import type { RehearsalSystem } from './operating-systems.ts';
 
 /** Something that the user waits for: it starts, and ends after a number of seconds. */
@@ -89,8 +90,17 @@ export const sshPort = 22;
 /** Ports of the ACME server and of what tells it and its name server about the test. */
 export const acmePorts = { directory: 14000, management: 15000, names: 8055 } as const;
 
-/** Names of throwaway machines: they become host names, unit names and directories. */
-export const machineNamePattern = /^[a-z][a-z0-9-]{0,39}$/;
+/**
+ * Throws a GobootError unless the value can name a throwaway machine. Names become host names, unit names and
+ * directories, with root's rights and with the user's: both sides check them.
+ */
+export function checkMachineName(name: unknown): void {
+  if (typeof name === 'string' && /^[a-z][a-z0-9-]{0,39}$/.test(name)) return;
+  throw usageError(
+    `"${name}" cannot be the name of a throwaway host`,
+    'Use lower-case letters, digits and hyphens, at most 40, beginning with a letter.',
+  );
+}
 
 /** Names of admin accounts: what Debian's `useradd` accepts, without the special endings. */
 export const userNamePattern = /^[a-z_][a-z0-9_-]{0,30}$/;

@@ -8,6 +8,7 @@ import { connectHelper } from './helper-client.ts';
 import type { RehearsalSystem } from './operating-systems.ts';
 import {
   acmePorts,
+  checkMachineName,
   type ListedMachine,
   type RehearsalProgress,
   type ShellResult,
@@ -96,6 +97,7 @@ function userStateDirectory(): string {
 
 /** The files that the user's side keeps for a machine: keys, certificates. */
 function userDirectory(name: string): string {
+  checkMachineName(name);
   return join(userStateDirectory(), name);
 }
 
@@ -153,13 +155,18 @@ export async function openRehearsal(
   };
   let closing: Promise<void> | undefined;
 
-  async function startHost({ name, os, adminUser, memory, keep = false, authorizedKey }: StartHostOptions) {
-    const taken = (await helper.call('list', {})).some((machine) => machine.name === name && !machine.stale);
-    if (taken) {
+  /** Before the files of a running machine are overwritten here by those of a new one. */
+  async function refuseTakenName(name: string): Promise<void> {
+    const machines = await helper.call('list', {});
+    if (machines.some((machine) => machine.name === name)) {
       throw new GobootError(`There is already a throwaway host named ${name}`, {
         remedy: 'Remove it first, or choose another name.',
       });
     }
+  }
+
+  async function startHost({ name, os, adminUser, memory, keep = false, authorizedKey }: StartHostOptions) {
+    await refuseTakenName(name);
     const pair = authorizedKey ? { authorizedKey } : await makeKeyPair(name);
     ownDirectories.add(name);
     const host = await helper
@@ -190,24 +197,30 @@ export async function openRehearsal(
   }
 
   async function startAcme({ os, name = 'acme', domains, keep = false }: StartAcmeOptions) {
+    await refuseTakenName(name);
     const { address, tlsAuthority } = await helper.call('startAcme', { name, os, keep });
     ownDirectories.add(name);
     const pointDomain = async (domain: string, target: string) =>
       void (await helper.call('pointDomain', { acme: name, domain, address: target }));
-    for (const [domain, target] of Object.entries(domains)) await pointDomain(domain, target);
     const directory = userDirectory(name);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
     const tlsAuthorityPath = join(directory, 'tls-authority.pem');
-    writeFileSync(tlsAuthorityPath, tlsAuthority);
     const rootCertificatePath = join(directory, 'root-certificate.pem');
-    const root = await download(`https://${address}:${acmePorts.management}/roots/0`, tlsAuthority).catch(
-      (error) => {
-        throw new GobootError(`The ACME test server's root certificate could not be read: ${error.message}`, {
-          cause: error,
-        });
-      },
-    );
-    writeFileSync(rootCertificatePath, root);
+    try {
+      for (const [domain, target] of Object.entries(domains)) await pointDomain(domain, target);
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      writeFileSync(tlsAuthorityPath, tlsAuthority);
+      const url = `https://${address}:${acmePorts.management}/roots/0`;
+      const root = await download(url, tlsAuthority).catch((error) => {
+        throw new GobootError(
+          `The ACME test server's root certificate could not be read from ${url}: ${error.message}`,
+          { cause: error },
+        );
+      });
+      writeFileSync(rootCertificatePath, root);
+    } catch (error) {
+      await remove(name);
+      throw error;
+    }
     if (keep) ownDirectories.delete(name);
     return {
       directoryUrl: `https://${address}:${acmePorts.directory}/dir`,

@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { GobootError } from '../../errors.ts';
 import type { RehearsalSystem } from '../operating-systems.ts';
@@ -74,11 +75,21 @@ async function makeCertificate(context: StepContext, root: string, address: stri
   return readFileSync(join(root, directory, 'authority.pem'), 'utf8');
 }
 
+async function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port, timeout: 1000 });
+    const finish = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => finish(true));
+    for (const event of ['error', 'timeout']) socket.once(event, () => finish(false));
+  });
+}
+
 async function isListening(address: string): Promise<boolean> {
-  return fetch(`http://${address}:${acmePorts.names}/`, { signal: AbortSignal.timeout(1000) }).then(
-    () => true,
-    () => false,
-  );
+  const answers = await Promise.all(Object.values(acmePorts).map((port) => accepts(address, port)));
+  return answers.every(Boolean);
 }
 
 /** Starts the ACME test server on a machine of its own; when it fails, nothing of it is left. */

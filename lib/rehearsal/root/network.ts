@@ -107,7 +107,11 @@ export async function ensureNetwork(context: StepContext): Promise<string> {
       if (present.failed) await command(context, failure, ['iptables', '--wait', '-I', ...rule]);
     }
   }
-  if (state.previousForwarding === '0') writeFileSync(forwardingSwitch, '1');
+  if (readFileSync(forwardingSwitch, 'utf8').trim() === '0') {
+    // Somebody may have switched it off since the first machine; then that is what to go back to.
+    writeJson(rootPaths.network, { ...state, previousForwarding: '0' } satisfies NetworkState);
+    writeFileSync(forwardingSwitch, '1');
+  }
   return state.subnet;
 }
 

@@ -2,11 +2,11 @@ import { createInterface } from 'node:readline';
 import { GobootError, toGobootError } from '../../errors.ts';
 import { rehearsalSystemNames } from '../operating-systems.ts';
 import {
+  checkMachineName,
   type HelperMessage,
   type HelperMethod,
   type HelperMethods,
   type HelperRequest,
-  machineNamePattern,
   userNamePattern,
 } from '../protocol.ts';
 import { pointDomain, startAcme } from './acme.ts';
@@ -54,13 +54,8 @@ function ownMachines(): string[] {
 
 /** The helper has root's rights: whatever it builds paths and commands from is checked here, once. */
 function checkParameters(parameters: Record<string, unknown>): void {
-  for (const field of ['name', 'acme']) {
-    const value = parameters[field];
-    if (value !== undefined && !(typeof value === 'string' && machineNamePattern.test(value))) {
-      throw new GobootError(`"${value}" cannot be the name of a throwaway host`, {
-        remedy: 'Use lower-case letters, digits and hyphens, at most 40, beginning with a letter.',
-      });
-    }
+  for (const name of [parameters.name, parameters.acme]) {
+    if (name !== undefined) checkMachineName(name);
   }
   const { os, adminUser, authorizedKey, memory, domain } = parameters;
   if (os !== undefined && !rehearsalSystemNames.some((name) => name === os)) {
