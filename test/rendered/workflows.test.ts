@@ -1,4 +1,6 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { validate } from '@actions/languageservice';
 import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser';
@@ -7,7 +9,7 @@ import { TextDocument } from 'vscode-languageserver-textdocument';
 import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { run, runOrThrow } from '../../lib/process.ts';
-import { defaultEnvironment } from '../../lib/project.ts';
+import { defaultEnvironment, siteName } from '../../lib/project.ts';
 import { expectSuccess } from '../support/project-program.ts';
 import { sampleNames } from '../support/rendered-project.ts';
 import { missingServices, startServices } from '../support/services.ts';
@@ -135,12 +137,58 @@ describe('The shell scripts of a workflow', () => {
     await runSteps(await workflow('test.yml'), 'test', { cwd, env: { ...env, ...services.variables } });
   });
 
+  const deployScript = async () => {
+    const steps = (await workflow('deploy.yml')).jobs.deploy?.steps ?? [];
+    return String(steps.find(({ run }) => run?.includes('ssh-agent'))?.run);
+  };
+
+  test('deploy as the account that can do nothing else, with the key from a secret and committed host keys', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'goboot-deploy-key-'));
+    onTestFinished(() => rm(directory, { recursive: true, force: true }));
+    const keyFile = join(directory, 'key');
+    await runOrThrow('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'deploy', '-f', keyFile], {
+      failure: 'ssh-keygen could not make a key',
+    });
+    const preparation = (await deployScript()).split(/^commit=/m)[0];
+    const site = siteName('shop', defaultEnvironment);
+    const result = await run(
+      'bash',
+      ['-eo', 'pipefail', '-c', `${preparation}\nssh-add -L\nssh -G -F "$RUNNER_TEMP/ssh_config" ${site}`],
+      {
+        cwd: join(cwd, projectPaths.ansible),
+        env: { RUNNER_TEMP: directory, DEPLOY_SSH_KEY: await readFile(keyFile, 'utf8') },
+      },
+    );
+    expect(result.exitCode, result.stderr).toBe(0);
+    const lines = result.stdout.split('\n');
+    expect(lines).toContain((await readFile(`${keyFile}.pub`, 'utf8')).trim());
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'user deploy',
+        'hostname 192.0.2.10',
+        'batchmode yes',
+        // Otherwise ssh would offer none of the agent's keys where ssh_config names a key file of the laptop.
+        'identitiesonly no',
+        'stricthostkeychecking true',
+        'userknownhostsfile known_hosts',
+      ]),
+    );
+  });
+
+  test('refuse to deploy without the secret, and say which one', async () => {
+    const result = await run('bash', ['-eo', 'pipefail', '-c', await deployScript()], {
+      cwd: join(cwd, projectPaths.ansible),
+      env: { RUNNER_TEMP: tmpdir(), GITHUB_WORKSPACE: cwd, DEPLOY_SSH_KEY: '' },
+    });
+    expect(result.exitCode).toBe(1);
+    expect(result.stdout).toMatch(
+      /^::error::The secret DEPLOY_SSH_KEY is not set for the environment production$/m,
+    );
+  });
+
   test('tell the server the same fingerprint as goboot does', async () => {
-    const script = (await workflow('deploy.yml')).jobs.deploy?.steps.find(({ run }) =>
-      run?.includes('ssh'),
-    )?.run;
-    const assignment = script?.split('\n').find((line) => line.startsWith('provisioned='));
-    const result = await run('bash', ['-euo', 'pipefail', '-c', `${assignment}; printf %s "$provisioned"`], {
+    const assignment = (await deployScript()).match(/^provisioned=\$\([\s\S]*?^\)$/m)?.[0];
+    const result = await run('bash', ['-euo', 'pipefail', '-c', `${assignment}\nprintf %s "$provisioned"`], {
       cwd: join(cwd, projectPaths.ansible),
     });
     expect(result.stdout).toBe(await provisionFingerprint(cwd, defaultEnvironment));
