@@ -175,6 +175,17 @@ describe('two hosts side by side', () => {
     expect(machineTraces(['test-acme'])).toEqual([]);
   });
 
+  it('runs the ACME server of the older system, too', async () => {
+    const acme = await rehearsal.startAcme({ os: 'debian12', name: 'test-acme', domains: {} });
+    await debian13.rootShell('cat > /root/acme.pem', readFileSync(acme.tlsAuthorityPath, 'utf8'));
+    const answer = await debian13.rootShell(
+      `python3 -c "import ssl, urllib.request as u; print(u.urlopen('${acme.directoryUrl}', context=ssl.create_default_context(cafile='/root/acme.pem')).read().decode())"`,
+    );
+    expect(answer.stderr).toBe('');
+    expect(JSON.parse(answer.stdout)).toHaveProperty('newOrder');
+    await acme.stop();
+  });
+
   it('refuses a name that is taken and leaves the host alone', async () => {
     const again = rehearsal.startHost({ os: 'debian13', name: 'test-13', adminUser: 'admin' });
     await expect(again).rejects.toThrow('There is already a throwaway host named test-13');
@@ -206,23 +217,28 @@ interface Session {
   ended: Promise<unknown>;
 }
 
-/** Runs a program of a user that boots a host, and returns when the host is up. */
-async function startSession(name: string, keep = false): Promise<Session> {
+/** Runs a program of a user that boots a host, and returns when it prints that; the host is up unless told. */
+async function startSession(
+  name: string,
+  { keep = false, until = `finished: Booting the throwaway host ${name}` } = {},
+): Promise<Session> {
   const child = spawn(
     process.execPath,
     ['--import', loader, sessionProgram, name, ...(keep ? ['keep'] : [])],
     {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
       // A group of its own, as a shell gives to each command.
       detached: true,
     },
   );
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  const up = await Promise.race([
-    new Promise((resolve) => createInterface({ input: child.stdout }).once('line', resolve)),
-    ended,
-  ]);
-  if (typeof up !== 'string') throw new Error(`the session for ${name} ended before its host was up`);
+  const seen = new Promise((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith(until)) resolve(line);
+    });
+  });
+  const line = await Promise.race([seen, ended]);
+  if (typeof line !== 'string') throw new Error(`the session for ${name} ended before it printed "${until}"`);
   return { process: child, ended };
 }
 
@@ -249,6 +265,16 @@ describe('when a run ends in a bad way', () => {
     expect(await tracesAfter([name], 10_000)).toEqual([]);
     if (machineDirectories().length === 0) expect(forwarding()).toBe(before);
   });
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'leaves nothing of a host that was booting at %s',
+    async (signal) => {
+      const session = await startSession(name, { until: 'started: Booting' });
+      process.kill(-(session.process.pid ?? 0), signal);
+      await session.ended;
+      expect(await tracesAfter([name], 10_000)).toEqual([]);
+    },
+  );
 
   it('cleans up by the guardian when the worker is killed', async () => {
     const session = await startSession(name);
@@ -279,7 +305,7 @@ describe('when a run ends in a bad way', () => {
   });
 
   it('keeps a host on request, and removes it by name later', async () => {
-    const session = await startSession(name, true);
+    const session = await startSession(name, { keep: true, until: 'ready' });
     process.kill(-(session.process.pid ?? 0), 'SIGINT');
     await session.ended;
     const rehearsal = await openRehearsal();

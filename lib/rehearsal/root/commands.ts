@@ -4,6 +4,7 @@ import { GobootError } from '../../errors.ts';
 /** What a step of the root helper reports to. */
 export interface StepContext {
   log(text: string): void;
+  warn(message: string): void;
   progress<Result>(message: string, step: () => Promise<Result>): Promise<Result>;
   /** Ends long commands when the user's program is gone. */
   signal: AbortSignal;
