@@ -1,8 +1,11 @@
 import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { packageRoot } from '../../lib/paths.ts';
+import { expectSuccess } from '../support/project-program.ts';
 import { sampleNames } from '../support/rendered-project.ts';
-import { sampleFiles } from '../support/sample-project.ts';
+import { sampleFiles, writeSampleProject } from '../support/sample-project.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 describe.each(sampleNames)('The files of a project called %s', async (name) => {
   const files = (await sampleFiles(name)).map(({ path, contents, mode }) => ({
@@ -49,5 +52,19 @@ describe.each(sampleNames)('The files of a project called %s', async (name) => {
       if (path === 'manage.py') expect(mode & 0o111, path).not.toBe(0);
       if (mode & 0o100) expect(text, path).toMatch(/^#!/);
     }
+  });
+});
+
+describe('A project whose author has a name full of quotes', () => {
+  const authorName = `Zoë "Z" O'Neil \\ {{ x }} {% y %} \${z} #1`;
+
+  test('has only files that Python, TOML and YAML can read', async () => {
+    const directory = join(temporaryDirectory(), 'shop');
+    await writeSampleProject(directory, 'shop', { authorName });
+    await expectSuccess('python', ['-m', 'compileall', '-q', '.'], { cwd: directory });
+    const author =
+      'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["authors"][0]["name"])';
+    expect((await expectSuccess('python', ['-c', author], { cwd: directory })).trim()).toBe(authorName);
+    await expectSuccess('yamllint', ['--strict', '.'], { cwd: directory });
   });
 });

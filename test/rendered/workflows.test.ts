@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { defaultEnvironment, siteName } from '../../lib/project.ts';
 import { expectSuccess } from '../support/project-program.ts';
 import { sampleNames } from '../support/rendered-project.ts';
 import { missingServices, startServices } from '../support/services.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type Job, readWorkflows, runSteps } from '../support/workflows.ts';
 
 // The module build of this package calls `require`; its CommonJS build works.
@@ -143,8 +144,7 @@ describe('The shell scripts of a workflow', () => {
   };
 
   test('deploy as the account that can do nothing else, with the key from a secret and committed host keys', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'goboot-deploy-key-'));
-    onTestFinished(() => rm(directory, { recursive: true, force: true }));
+    const directory = temporaryDirectory();
     const keyFile = join(directory, 'key');
     await runOrThrow('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'deploy', '-f', keyFile], {
       failure: 'ssh-keygen could not make a key',
@@ -183,6 +183,45 @@ describe('The shell scripts of a workflow', () => {
     expect(result.exitCode).toBe(1);
     expect(result.stdout).toMatch(
       /^::error::The secret DEPLOY_SSH_KEY is not set for the environment production$/m,
+    );
+  });
+
+  test('summarise what the server said about a deploy', async (context) => {
+    if ((await run('jq', ['--version']).catch(() => undefined)) === undefined)
+      context.skip('not installed: jq');
+    const directory = temporaryDirectory();
+    const summary = join(directory, 'summary.md');
+    const events = [
+      { event: 'step', name: 'unpack', status: 'ok', seconds: 0.02 },
+      { event: 'step', name: 'migrate', status: 'skipped', seconds: 0, message: 'none is pending' },
+      {
+        event: 'result',
+        status: 'deployed',
+        release: '20260102T030405Z-0123abcd',
+        previous: null,
+        seconds: 3.4,
+      },
+    ];
+    await writeFile(
+      join(directory, 'deploy.jsonl'),
+      events.map((event) => `${JSON.stringify(event)}\n`).join(''),
+    );
+    const steps = (await workflow('deploy.yml')).jobs.deploy?.steps ?? [];
+    const script = String(steps.find(({ run }) => run?.includes('jq'))?.run);
+    const result = await run('bash', ['-eo', 'pipefail', '-c', script], {
+      env: { RUNNER_TEMP: directory, GITHUB_STEP_SUMMARY: summary },
+    });
+    expect(result.exitCode, result.stderr).toBe(0);
+    expect(await readFile(summary, 'utf8')).toBe(
+      [
+        '**deployed** 20260102T030405Z-0123abcd in 3.4 seconds',
+        '',
+        '| step | status | seconds | |',
+        '| --- | --- | ---: | --- |',
+        '| unpack | ok | 0.02 |  |',
+        '| migrate | skipped | 0 | none is pending |',
+        '',
+      ].join('\n'),
     );
   });
 
