@@ -24,6 +24,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',
+          maxConcurrency: 3,
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,

@@ -35,7 +35,17 @@ export async function installGenerator(directory: string): Promise<InstalledGene
   const tarball = join(directory, packed.stdout.trim().split('\n').at(-1) as string);
   await runOrThrow(
     'npm',
-    ['install', '--global', '--no-audit', '--no-fund', '--prefix', prefix, `yo@${yoVersion}`, tarball],
+    [
+      'install',
+      '--global',
+      '--prefer-offline',
+      '--no-audit',
+      '--no-fund',
+      '--prefix',
+      prefix,
+      `yo@${yoVersion}`,
+      tarball,
+    ],
     { cwd: directory, failure: 'npm could not install the tarball' },
   );
   return {
@@ -58,7 +68,7 @@ function reachableCopy(program: string, directory: string): string {
 export function userEnvironment(
   user: NormalUser,
   installed: InstalledGenerator,
-  { newerNode = false, path = systemPath } = {},
+  { newerNode = false, path = systemPath, without }: { newerNode?: boolean; path?: string; without?: string } = {},
 ): Record<string, string> {
   return {
     ...networkEnvironment(),
@@ -69,7 +79,7 @@ export function userEnvironment(
     PATH: [
       newerNode ? installed.newerNode : installed.node,
       join(installed.prefix, 'bin'),
-      installed.uv,
+      ...(without === 'uv' ? [] : [installed.uv]),
       path,
     ].join(':'),
   };

@@ -94,15 +94,15 @@ export interface ProgramResult {
 
 /**
  * Runs a program as this user, without a terminal and with exactly the given environment, and returns its output
- * whatever its exit status is. Throws when it cannot be started.
+ * whatever its exit status is. The words of a wrapper are run by whoever runs this. Throws when it cannot be started.
  */
 export async function runAs(
   user: NormalUser,
   words: readonly string[],
-  options: { cwd: string; env: Record<string, string> },
+  { cwd, env, wrapper = [] }: { cwd: string; env: Record<string, string>; wrapper?: readonly string[] },
 ): Promise<ProgramResult> {
-  const [file, ...args] = wordsAs(user, words) as [string, ...string[]];
-  const result = await execa(file, args, { ...options, extendEnv: false, reject: false, stdin: 'ignore' });
+  const [file, ...args] = [...wrapper, ...wordsAs(user, words)] as [string, ...string[]];
+  const result = await execa(file, args, { cwd, env, extendEnv: false, reject: false, stdin: 'ignore' });
   if (result.exitCode === undefined) throw new Error(`${words[0]}: ${result.shortMessage}`);
   return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
 }

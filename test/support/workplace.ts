@@ -26,9 +26,11 @@ export interface YoOptions {
   env?: Record<string, string>;
   /** Directories of system programs, in place of the usual ones. */
   path?: string;
+  /** Leaves out a program that is not the system's: uv. */
+  without?: string;
   newerNode?: boolean;
-  /** Words in front of yo's, for example those of a program that starts it in another way. */
-  wrapper?: readonly string[];
+  /** Takes the network away. Needs root. */
+  isolated?: boolean;
 }
 
 /** A fresh home, working directory and directory for temporary files of the normal user. */
@@ -64,7 +66,7 @@ export class Workplace {
 
   /** Runs `yo` without a terminal. */
   async yo(args: readonly string[], options: YoOptions = {}): Promise<ProgramResult> {
-    return this.run([...(options.wrapper ?? []), 'yo', ...args], options);
+    return this.run(['yo', ...args], options);
   }
 
   /** Runs any program as this place's user. */
@@ -72,6 +74,7 @@ export class Workplace {
     return runAs(this.user, words, {
       cwd: join(this.cwd, options.cwd ?? ''),
       env: this.environment(options),
+      ...(options.isolated && { wrapper: ['unshare', '--net'] }),
     });
   }
 
