@@ -79,12 +79,12 @@ export async function extendedKnownHosts(projectRoot: string, learned: string): 
   return [...lines, ...missing].map((line) => `${line}\n`).join('');
 }
 
-/** `98 files new, 1 file changed: README.md, 6 files identical`, without the parts that are none. */
+/** `98 new files, 1 changed file: README.md, 6 identical files`, without the parts that are none. */
 export function describeComparison({ created, changed, identical }: Comparison): string {
   const parts = [
-    created.length > 0 && `${count(created.length, 'file')} new`,
-    changed.length > 0 && `${count(changed.length, 'file')} changed: ${changed.join(', ')}`,
-    identical.length > 0 && `${count(identical.length, 'file')} identical`,
+    created.length > 0 && count(created.length, 'new file'),
+    changed.length > 0 && `${count(changed.length, 'changed file')}: ${changed.join(', ')}`,
+    identical.length > 0 && count(identical.length, 'identical file'),
   ];
   return parts.filter(Boolean).join(', ');
 }

@@ -29,14 +29,15 @@ export async function packageIndexSettings(
 ): Promise<PackageIndexSettings> {
   const first = (names: string[], accept: (value: string) => boolean): string =>
     names.map((name) => environment[name] ?? '').find((value) => value !== '' && accept(value)) ?? '';
-  const pip = await pipConfiguration();
-  const index = first(indexVariables, () => true) || (pip.get('index-url') ?? '');
+  const index = first(indexVariables, () => true);
+  const bundle = first(bundleVariables, isCertificateBundle);
+  // Asking pip takes half a second.
+  const pip = index && bundle ? new Map<string, string>() : await pipConfiguration();
   const configured = pip.get('cert') ?? '';
   return {
     // uv accepts `name=URL`; the playbooks take the plain URL.
-    python_package_index_url: index.replace(/^[\w.-]+=(?=https?:)/, ''),
-    certificate_authority_bundle:
-      first(bundleVariables, isCertificateBundle) || (isCertificateBundle(configured) ? configured : ''),
+    python_package_index_url: (index || (pip.get('index-url') ?? '')).replace(/^[\w.-]+=(?=https?:)/, ''),
+    certificate_authority_bundle: bundle || (isCertificateBundle(configured) ? configured : ''),
   };
 }
 

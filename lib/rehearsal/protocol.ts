@@ -1,10 +1,10 @@
 import { usageError } from '../errors.ts';
 import type { RehearsalSystem } from './operating-systems.ts';
 
-/** Something that the user waits for: it starts, and ends after a number of seconds. */
+/** Something that the user waits for, which starts and ends after a number of seconds, or should know of. */
 export interface RehearsalProgress {
   message: string;
-  status: 'started' | 'finished';
+  status: 'started' | 'finished' | 'warning';
   /** Only when finished. */
   seconds?: number;
 }

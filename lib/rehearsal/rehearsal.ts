@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -101,11 +101,45 @@ function userDirectory(name: string): string {
   return join(userStateDirectory(), name);
 }
 
-async function makeKeyPair(name: string): Promise<{ keyFile: string; authorizedKey: string }> {
+/** Names the process that a directory belongs to as long as no machine stands for it. */
+const ownerFile = 'owner';
+
+/** Makes a machine's directory anew, for files that only this user may read. */
+function makeUserDirectory(name: string): string {
   const directory = userDirectory(name);
-  const keyFile = join(directory, 'id_ed25519');
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, ownerFile), String(process.pid));
+  return directory;
+}
+
+function isProcessAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+const keptLogs = 10;
+
+/** Removes the directories of machines that are gone, of programs that could not do it, and old logs. */
+function tidyUserState(machines: string[]): void {
+  const base = userStateDirectory();
+  const entries = existsSync(base) ? readdirSync(base, { withFileTypes: true }) : [];
+  for (const entry of entries) {
+    if (!entry.isDirectory() || machines.includes(entry.name)) continue;
+    const file = join(base, entry.name, ownerFile);
+    const owner = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+    if (!owner || !isProcessAlive(owner)) rmSync(join(base, entry.name), { recursive: true, force: true });
+  }
+  // Their names begin with the time.
+  const logs = entries.map(({ name }) => name).filter((name) => name.endsWith('.log'));
+  for (const name of logs.sort().slice(0, -keptLogs)) rmSync(join(base, name), { force: true });
+}
+
+async function makeKeyPair(name: string): Promise<{ keyFile: string; authorizedKey: string }> {
+  const keyFile = join(makeUserDirectory(name), 'id_ed25519');
   await runOrThrow(
     'ssh-keygen',
     ['-q', '-t', 'ed25519', '-N', '', '-C', `rehearsal ${name}`, '-f', keyFile],
@@ -142,6 +176,7 @@ export async function openRehearsal(
   const started = new Date().toISOString().replace(/[:.]/g, '-');
   const logFile = options.logFile ?? join(userStateDirectory(), `${started}-${process.pid}.log`);
   const helper = await connectHelper({ logFile, onProgress: options.onProgress ?? (() => {}) });
+  tidyUserState((await helper.call('list', {})).map(({ name }) => name));
   /** Directories of this session on the user's side; those of kept machines are taken off. */
   const ownDirectories = new Set<string>();
   const forget = (name: string) => {
@@ -202,12 +237,11 @@ export async function openRehearsal(
     ownDirectories.add(name);
     const pointDomain = async (domain: string, target: string) =>
       void (await helper.call('pointDomain', { acme: name, domain, address: target }));
-    const directory = userDirectory(name);
+    const directory = makeUserDirectory(name);
     const tlsAuthorityPath = join(directory, 'tls-authority.pem');
     const rootCertificatePath = join(directory, 'root-certificate.pem');
     try {
       for (const [domain, target] of Object.entries(domains)) await pointDomain(domain, target);
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
       writeFileSync(tlsAuthorityPath, tlsAuthority);
       const url = `https://${address}:${acmePorts.management}/roots/0`;
       const root = await download(url, tlsAuthority).catch((error) => {

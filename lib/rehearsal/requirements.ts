@@ -23,8 +23,8 @@ const programs = [
 /** Directories of system programs, which a normal user's PATH may lack while sudo's has them. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-function isInstalled(program: string, path: string): boolean {
-  return [...path.split(delimiter), ...systemDirectories].some((directory) => {
+function isInstalled(program: string, directories: string[]): boolean {
+  return directories.some((directory) => {
     try {
       accessSync(join(directory, program), constants.X_OK);
       return true;
@@ -38,6 +38,8 @@ function isInstalled(program: string, path: string): boolean {
 export interface Computer {
   platform: NodeJS.Platform;
   path: string;
+  /** Searched after the path. */
+  systemDirectories: string[];
   keyring: boolean;
   root: boolean;
   /** Whether sudo works without asking. */
@@ -51,6 +53,7 @@ async function thisComputer(): Promise<Computer> {
   return {
     platform: process.platform,
     path: process.env.PATH ?? '',
+    systemDirectories,
     keyring: existsSync(debianKeyring),
     root,
     sudoReady: root || (await sudoIsReady()),
@@ -63,7 +66,8 @@ async function thisComputer(): Promise<Computer> {
  * changed and nothing is asked. An empty list means that it can start.
  */
 export async function checkRehearsal(computer?: Computer): Promise<RehearsalProblem[]> {
-  const { platform, path, keyring, root, sudoReady, terminal } = computer ?? (await thisComputer());
+  const { platform, keyring, root, sudoReady, terminal, ...search } = computer ?? (await thisComputer());
+  const directories = [...search.path.split(delimiter).filter(Boolean), ...search.systemDirectories];
   if (platform !== 'linux') {
     const name = platform === 'darwin' ? 'macOS' : platform === 'win32' ? 'Windows' : platform;
     return [
@@ -73,17 +77,18 @@ export async function checkRehearsal(computer?: Computer): Promise<RehearsalProb
       },
     ];
   }
-  const installer = isInstalled('apt-get', path)
-    ? { command: 'sudo apt-get install', family: 'debian' as const }
-    : isInstalled('dnf', path)
-      ? { command: 'sudo dnf install', family: 'fedora' as const }
+  const sudo = root ? '' : 'sudo ';
+  const installer = isInstalled('apt-get', directories)
+    ? { command: `${sudo}apt-get install`, family: 'debian' as const }
+    : isInstalled('dnf', directories)
+      ? { command: `${sudo}dnf install`, family: 'fedora' as const }
       : undefined;
   const install = (names: { debian: string; fedora: string }) =>
     installer
       ? `Run: ${installer.command} ${names[installer.family]}`
       : `Install the package ${names.debian} (its name on Debian).`;
   const problems = programs
-    .filter(({ program }) => !isInstalled(program, path))
+    .filter(({ program }) => !isInstalled(program, directories))
     .map((names) => ({ message: `${names.program} is not installed`, remedy: install(names) }));
   if (!keyring) {
     const name = 'debian-archive-keyring';
@@ -92,7 +97,7 @@ export async function checkRehearsal(computer?: Computer): Promise<RehearsalProb
       remedy: install({ debian: name, fedora: 'debian-keyring' }),
     });
   }
-  if (!root && !isInstalled('sudo', path)) {
+  if (!root && !isInstalled('sudo', directories)) {
     problems.push({
       message: 'A rehearsal boots a container, which takes the rights of root, and sudo is not installed',
       remedy: install({ debian: 'sudo', fedora: 'sudo' }),

@@ -17,6 +17,8 @@ import {
   tracesAfter,
 } from '../rehearsal/support/traces.ts';
 
+/** Keeps runs apart that test on the same computer at the same time. */
+const unique = (name: string) => `${name}-${process.pid}`;
 const directory = mkdtempSync(join(tmpdir(), 'rehearsal-test-'));
 const loader = createRequire(import.meta.url).resolve('tsx');
 const sessionProgram = join(import.meta.dirname, '../rehearsal/support/session.ts');
@@ -56,15 +58,15 @@ describe('two hosts side by side', () => {
   beforeAll(async () => {
     rehearsal = await openRehearsal();
     [debian13, debian12] = await Promise.all([
-      rehearsal.startHost({ os: 'debian13', name: 'test-13', adminUser: 'admin' }),
-      rehearsal.startHost({ os: 'debian12', name: 'test-12', adminUser: 'debian', memory: 1024 }),
+      rehearsal.startHost({ os: 'debian13', name: unique('test-13'), adminUser: 'admin' }),
+      rehearsal.startHost({ os: 'debian12', name: unique('test-12'), adminUser: 'debian', memory: 1024 }),
     ]);
   });
 
   afterAll(async () => {
     await rehearsal?.close();
     rmSync(directory, { recursive: true });
-    expect(machineTraces(['test-13', 'test-12', 'test-acme'])).toEqual([]);
+    expect(machineTraces([unique('test-13'), unique('test-12'), unique('test-acme')])).toEqual([]);
     if (!networkBefore && machineDirectories().length === 0) {
       expect(networkTraces()).toEqual([]);
       expect(forwarding()).toBe(forwardingBefore);
@@ -132,7 +134,7 @@ describe('two hosts side by side', () => {
   it('installs packages, reaches the package index and gets a certificate by ACME', async () => {
     const acme = await rehearsal.startAcme({
       os: 'debian13',
-      name: 'test-acme',
+      name: unique('test-acme'),
       domains: { 'shop.example.com': debian13.address },
     });
     const install = await ssh(
@@ -172,12 +174,23 @@ describe('two hosts side by side', () => {
     );
     expect(verdict).toContain('OK');
     await acme.stop();
-    expect(machineTraces(['test-acme'])).toEqual([]);
+    expect(machineTraces([unique('test-acme')])).toEqual([]);
+  });
+
+  it('runs the ACME server of the older system, too', async () => {
+    const acme = await rehearsal.startAcme({ os: 'debian12', name: unique('test-acme'), domains: {} });
+    await debian13.rootShell('cat > /root/acme.pem', readFileSync(acme.tlsAuthorityPath, 'utf8'));
+    const answer = await debian13.rootShell(
+      `python3 -c "import ssl, urllib.request as u; print(u.urlopen('${acme.directoryUrl}', context=ssl.create_default_context(cafile='/root/acme.pem')).read().decode())"`,
+    );
+    expect(answer.stderr).toBe('');
+    expect(JSON.parse(answer.stdout)).toHaveProperty('newOrder');
+    await acme.stop();
   });
 
   it('refuses a name that is taken and leaves the host alone', async () => {
-    const again = rehearsal.startHost({ os: 'debian13', name: 'test-13', adminUser: 'admin' });
-    await expect(again).rejects.toThrow('There is already a throwaway host named test-13');
+    const again = rehearsal.startHost({ os: 'debian13', name: unique('test-13'), adminUser: 'admin' });
+    await expect(again).rejects.toThrow(`There is already a throwaway host named ${unique('test-13')}`);
     expect((await ssh(debian13, 'true')).exitCode).toBe(0);
   });
 
@@ -188,16 +201,16 @@ describe('two hosts side by side', () => {
     [{ memory: 12 }, '12 MiB is no memory limit'],
     [{ authorizedKey: 'nonsense' }, 'is not an SSH public key'],
   ])('refuses %j', async (wrong, message) => {
-    const options = { os: 'debian13' as const, name: 'test-wrong', adminUser: 'admin', ...wrong };
+    const options = { os: 'debian13' as const, name: unique('test-wrong'), adminUser: 'admin', ...wrong };
     await expect(rehearsal.startHost(options)).rejects.toThrow(message);
-    expect(machineTraces(['test-wrong'])).toEqual([]);
+    expect(machineTraces([unique('test-wrong')])).toEqual([]);
   });
 
   it('leaves nothing of a host that does not boot', async () => {
     // A user that the image has already cannot be added.
-    const failing = rehearsal.startHost({ os: 'debian13', name: 'test-fail', adminUser: 'daemon' });
+    const failing = rehearsal.startHost({ os: 'debian13', name: unique('test-fail'), adminUser: 'daemon' });
     await expect(failing).rejects.toThrow(/Adding the user daemon .* failed: .*already exists/);
-    expect(machineTraces(['test-fail'])).toEqual([]);
+    expect(machineTraces([unique('test-fail')])).toEqual([]);
   });
 });
 
@@ -206,23 +219,28 @@ interface Session {
   ended: Promise<unknown>;
 }
 
-/** Runs a program of a user that boots a host, and returns when the host is up. */
-async function startSession(name: string, keep = false): Promise<Session> {
+/** Runs a program of a user that boots a host, and returns when it prints that; the host is up unless told. */
+async function startSession(
+  name: string,
+  { keep = false, until = `finished: Booting the throwaway host ${name}` } = {},
+): Promise<Session> {
   const child = spawn(
     process.execPath,
     ['--import', loader, sessionProgram, name, ...(keep ? ['keep'] : [])],
     {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
       // A group of its own, as a shell gives to each command.
       detached: true,
     },
   );
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  const up = await Promise.race([
-    new Promise((resolve) => createInterface({ input: child.stdout }).once('line', resolve)),
-    ended,
-  ]);
-  if (typeof up !== 'string') throw new Error(`the session for ${name} ended before its host was up`);
+  const seen = new Promise((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith(until)) resolve(line);
+    });
+  });
+  const line = await Promise.race([seen, ended]);
+  if (typeof line !== 'string') throw new Error(`the session for ${name} ended before it printed "${until}"`);
   return { process: child, ended };
 }
 
@@ -237,7 +255,7 @@ function helperProcesses(session: Session): { guardian: number; worker: number }
 }
 
 describe('when a run ends in a bad way', () => {
-  const name = 'test-end';
+  const name = unique('test-end');
   const before = forwarding();
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)('leaves nothing after %s', async (signal) => {
@@ -249,6 +267,16 @@ describe('when a run ends in a bad way', () => {
     expect(await tracesAfter([name], 10_000)).toEqual([]);
     if (machineDirectories().length === 0) expect(forwarding()).toBe(before);
   });
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'leaves nothing of a host that was booting at %s',
+    async (signal) => {
+      const session = await startSession(name, { until: 'started: Booting' });
+      process.kill(-(session.process.pid ?? 0), signal);
+      await session.ended;
+      expect(await tracesAfter([name], 10_000)).toEqual([]);
+    },
+  );
 
   it('cleans up by the guardian when the worker is killed', async () => {
     const session = await startSession(name);
@@ -279,7 +307,7 @@ describe('when a run ends in a bad way', () => {
   });
 
   it('keeps a host on request, and removes it by name later', async () => {
-    const session = await startSession(name, true);
+    const session = await startSession(name, { keep: true, until: 'ready' });
     process.kill(-(session.process.pid ?? 0), 'SIGINT');
     await session.ended;
     const rehearsal = await openRehearsal();

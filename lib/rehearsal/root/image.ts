@@ -142,13 +142,32 @@ export async function ensureImage(context: StepContext, os: RehearsalSystem): Pr
   const directory = join(rootPaths.images, imageKey(recipe));
   if (isFresh(directory)) return directory;
   return context.progress(`Building the image of ${rehearsalSystems[os].title} (once)`, () =>
-    withLock(join(rootPaths.images, `${os}.lock`), async () => {
-      if (isFresh(directory)) return directory;
-      const inUse = machineNames().some((name) => readMachine(name)?.image === directory);
-      // An image that hosts are running on stays until they are gone, whatever its age.
-      if (inUse && existsSync(directory)) return directory;
-      await build(context, recipe, directory);
-      return directory;
-    }),
+    withLock(
+      buildLock(os),
+      async () => {
+        if (isFresh(directory)) return directory;
+        const inUse = machineNames().some((name) => readMachine(name)?.image === directory);
+        // An image that hosts are running on stays until they are gone, whatever its age.
+        if (inUse && existsSync(directory)) return directory;
+        await build(context, recipe, directory);
+        return directory;
+      },
+      { signal: context.signal },
+    ),
   );
+}
+
+function buildLock(os: string): string {
+  return join(rootPaths.images, `${os}.lock`);
+}
+
+/** Removes what a build that was killed has left behind. */
+export async function removeAbandonedBuilds(context: Pick<StepContext, 'log'>): Promise<void> {
+  if (!existsSync(rootPaths.images)) return;
+  for (const name of readdirSync(rootPaths.images).filter((entry) => entry.endsWith('.partial'))) {
+    const [os = ''] = name.split('-');
+    const remove = () => removeTree(context, join(rootPaths.images, name));
+    // Who cannot have the lock at once meets a build that is going on.
+    await withLock(buildLock(os), remove, { wait: false }).catch(() => {});
+  }
 }

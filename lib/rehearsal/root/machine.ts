@@ -11,7 +11,7 @@ import { hostFiles } from '../recipe.ts';
 import { freeAddress, gatewayAddress } from '../subnet.ts';
 import { hasSystemd, makeControlGroups, removeControlGroups } from './cgroup.ts';
 import { command, lastLines, type StepContext } from './commands.ts';
-import { ensureImage, removeTree, writeFiles } from './image.ts';
+import { ensureImage, removeAbandonedBuilds, removeTree, writeFiles } from './image.ts';
 import { withLock } from './lock.ts';
 import { bridge, ensureNetwork, nameServers, removeUnusedNetwork } from './network.ts';
 import { machinePaths, rootPaths } from './paths.ts';
@@ -218,13 +218,13 @@ function tryRemoveControlGroups(name: string): boolean {
   }
 }
 
-/** Removes what earlier runs left behind; returns the names. */
-export async function removeStaleMachines(context: Pick<StepContext, 'log'>): Promise<string[]> {
-  return withLock(rootPaths.lock, async () => {
+/** Removes what earlier runs left behind. */
+export async function removeStaleMachines(context: Pick<StepContext, 'log'>): Promise<void> {
+  await withLock(rootPaths.lock, async () => {
     const stale = machineNames().filter(isStale);
     for (const name of stale) await destroyMachine(context, name);
     await removeUnusedNetwork(context);
-    return stale;
+    await removeAbandonedBuilds(context);
   });
 }
 
@@ -272,10 +272,10 @@ async function waitForBoot(context: StepContext, { name, address }: MachineState
   }
   const { stdout } = await shell(name, 'timeout 60 systemctl is-system-running --wait');
   if (stdout.trim() !== 'running') {
-    const failed = await shell(name, 'systemctl --failed --plain --no-legend');
-    throw new GobootError(
-      `Booting the throwaway host ${name} failed: its system is "${stdout.trim()}"\n${failed.stdout.trim() || said()}`,
-    );
+    // Not all that a server starts can start in a container on every computer; the rest may serve all the same.
+    const failed = await shell(name, 'systemctl --failed --plain --no-legend --full');
+    const units = failed.stdout.match(/^\S+/gm)?.join(', ');
+    context.warn(`The throwaway host ${name} is "${stdout.trim()}"${units ? `: ${units} failed` : ''}`);
   }
 }
 

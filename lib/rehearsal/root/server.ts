@@ -34,6 +34,7 @@ const interruption = new AbortController();
 const context: StepContext = {
   signal: interruption.signal,
   log: (text) => send({ type: 'log', text }),
+  warn: (message) => send({ type: 'progress', progress: { message, status: 'warning' } }),
   async progress(message, step) {
     const start = performance.now();
     send({ type: 'progress', progress: { message, status: 'started' } });
@@ -74,7 +75,7 @@ function checkParameters(parameters: Record<string, unknown>): void {
       remedy: 'Use a whole number of at least 128.',
     });
   }
-  if (domain !== undefined && !/^[a-z0-9*.-]{1,253}$/i.test(String(domain))) {
+  if (domain !== undefined && !/^[a-z0-9.-]{1,253}$/i.test(String(domain))) {
     throw new GobootError(`"${domain}" is not a domain name`);
   }
 }

@@ -25,10 +25,11 @@ if missing:
     raise ImproperlyConfigured(f"set the {noun} {', '.join(missing)} (.env.example explains each)")
 
 DEBUG = False
-SECRET_KEY = env.str("SECRET_KEY")
+# Not read with env, for which a value that starts with a dollar sign is the name of another variable.
+SECRET_KEY = os.environ["SECRET_KEY"]
 # Old keys, while a key is rotated: what they signed stays valid.
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+SECRET_KEY_FALLBACKS = [key for key in os.environ.get("SECRET_KEY_FALLBACKS", "").split(",") if key]
+ALLOWED_HOSTS = [host.strip() for host in env.list("ALLOWED_HOSTS")]
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

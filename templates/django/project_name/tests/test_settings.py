@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -30,11 +31,13 @@ class ProductionSettingsTests(SimpleTestCase):
             "MEDIA_ROOT": str(Path(directory, "media")),
         }
 
-    def manage(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def manage(
+        self, *args: str, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "manage.py", *args],
             cwd=settings.BASE_DIR,
-            env=self.environment,
+            env=environment or self.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -64,16 +67,56 @@ class ProductionSettingsTests(SimpleTestCase):
         self.assertIn("set the environment variables SECRET_KEY, ADMIN_EMAIL ", result.stderr)
         self.assertNotIn("Traceback", result.stderr)
 
+    def test_wrong_value_is_named(self):
+        for name, value in [
+            ("DATABASE_URL", "nonsense"),
+            ("DATABASE_URL", "postgresql://site:hush/hush@localhost/site"),
+            ("DATABASE_CONN_MAX_AGE", "long"),
+        ]:
+            with self.subTest(name=name, value=value):
+                environment = {**self.environment, name: value}
+
+                result = self.manage("check", environment=environment)
+
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(f"the environment variable {name} is ", result.stderr)
+                self.assertNotIn("Traceback", result.stderr)
+                self.assertNotIn("hush", result.stderr)
+
+    def evaluate(self, code: str) -> object:
+        """Run code in the project's shell, and return what it has printed as JSON."""
+        result = self.manage("shell", "--no-imports", "--command", code)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
     def test_database_is_reached_through_the_socket(self):
-        result = self.manage(
-            "shell",
-            "--no-imports",
-            "--command",
-            "from django.db import connection as c; p = c.get_connection_params();"
-            "print(p['dbname'], p['user'], p['host'])",
+        parameters = self.evaluate(
+            "import json; from django.db import connection;"
+            "parameters = connection.get_connection_params();"
+            "print(json.dumps([parameters[name] for name in ('dbname', 'user', 'host')]))"
         )
 
-        self.assertEqual(result.stdout.split(), ["site", "site", "/run/postgresql"], result.stderr)
+        self.assertEqual(parameters, ["site", "site", "/run/postgresql"])
+
+    def test_any_character_may_be_in_a_key(self):
+        key = "$5Kj#q%2'w\"Z\\x&8Tn Vb=7Lr(Yc)9Hm*Ga+4Ri-6Uo!1Qe@0Bx^Wz"
+        self.environment |= {"SECRET_KEY": key, "SECRET_KEY_FALLBACKS": "$old,older"}
+
+        keys = self.evaluate(
+            "import json; from django.conf import settings;"
+            "print(json.dumps([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]))"
+        )
+
+        self.assertEqual(keys, [key, "$old", "older"])
+
+    def test_hosts_may_be_separated_by_comma_and_space(self):
+        self.environment["ALLOWED_HOSTS"] = "example.com, www.example.com"
+
+        hosts = self.evaluate(
+            "import json; from django.conf import settings; print(json.dumps(settings.ALLOWED_HOSTS))"
+        )
+
+        self.assertEqual(hosts, ["example.com", "www.example.com"])
 
 
 class ModelsTests(SimpleTestCase):

@@ -60,9 +60,10 @@ SITE_NAME = re.compile(r"[a-z][a-z0-9_]*-[a-z0-9][a-z0-9-]*")
 DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 # Seconds. A new release that does not answer within these is not going to.
-PROBE_SECONDS = 30.0
+PROBE_SECONDS = 15.0
 WORKER_SECONDS = 60.0
-LIVE_SECONDS = 10.0
+# Short, because visitors are waiting.
+LIVE_SECONDS = 3.0
 REQUEST_SECONDS = 10.0
 EXAMINE_SECONDS = 5 * 60
 BUILD_SECONDS = 30 * 60
@@ -202,6 +203,10 @@ class UsageError(ReleaseError):
     """The command was given something that it cannot work with."""
 
     exit_status = EXIT_USAGE
+
+
+class NotYetError(ReleaseError):
+    """Something does not answer, or not well, and may do so in a moment."""
 
 
 class LockedError(ReleaseError):
@@ -704,8 +709,9 @@ def release_of(unit: str) -> str:
 
 # What systemd itself writes into the journal of a unit, and what helps nobody to find a mistake.
 SYSTEMD_SAYS = re.compile(
-    r"^(Start(ed|ing)|Stopp(ed|ing)) |: (Main process exited|Failed with result|Deactivated|Consumed"
-    r"|Scheduled restart|Failed at step|State '.*' timed out|Killing process)"
+    r"^(Start(ed|ing)|Stopp(ed|ing)|Failed to start) "
+    r"|: (Main process exited|Failed with result|Deactivated|Consumed|Scheduled restart"
+    r"|Failed at step|State '.*' timed out|Killing process)"
 )
 
 
@@ -715,7 +721,18 @@ def journal(unit: str, since: float) -> list[str]:
         ["journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output", "cat", "--no-pager"]
     )
     said = [line for line in shown.stdout.splitlines() if not SYSTEMD_SAYS.search(line)]
-    return last_lines("\n".join(said))
+    return last_lines("\n".join(readable(line) for line in said))
+
+
+def readable(line: str) -> str:
+    """A line of a log in JSON as a person would write it; another line as it is."""
+    try:
+        entry = json.loads(line)
+        text = f"{entry['level']} {entry['message']}"
+    except (ValueError, KeyError, TypeError):
+        return line
+    error = str(entry.get("exc_info") or "").strip().splitlines()
+    return f"{text}: {error[-1]}" if error else text
 
 
 def cause(lines: Sequence[str]) -> str:
@@ -842,8 +859,12 @@ class Reporter:
 
     def write(self, text: str) -> None:
         """Writes a line. A connection that is gone must not stop a deploy."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             print(text, file=self.output, flush=True)
+        except (OSError, ValueError):
+            # What is still buffered would fail again when Python ends.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.output.fileno())
 
     def event(self, text: str, **fields: Any) -> None:
         """Reports one thing in the form that was asked for. Fields that are None are left out."""
@@ -928,25 +949,22 @@ def ask_health(connection: http.client.HTTPConnection, path: str, domain: str) -
         response = connection.getresponse()
         body = response.read(MIB)
     except (OSError, http.client.HTTPException) as error:
-        raise ReleaseError(f"{path} does not answer: {error or type(error).__name__}") from None
+        raise NotYetError(f"{path} does not answer: {error or type(error).__name__}") from None
     finally:
         connection.close()
+    answers = f"{path} answers {response.status} {response.reason}"
     try:
         answer = json.loads(body)
-        checks = answer.get("checks", {})
-        broken = [
-            f"{name}: {check.get('detail', 'failed')}"
-            for name, check in checks.items()
-            if not check["ok"]
-        ]
+        checks = answer.get("checks", {}).items()
+        broken = [f"{name}: {check['detail']}" for name, check in checks if not check["ok"]]
     except (ValueError, AttributeError, KeyError, TypeError):
-        raise ReleaseError(
-            f"{path} answers {response.status} {response.reason}, and not with its health"
-        ) from None
+        answer, broken = {}, []
     if broken:
-        raise ReleaseError(f"{path} reports {'; '.join(broken)}")
+        raise NotYetError(f"{path} reports {'; '.join(broken)}")
+    if response.status in (http.client.BAD_GATEWAY, http.client.SERVICE_UNAVAILABLE):
+        raise NotYetError(answers)
     if response.status != http.client.OK or answer.get("status") != "ok":
-        raise ReleaseError(f"{path} answers {response.status} {response.reason}")
+        raise ReleaseError(answers)
     return answer
 
 
@@ -956,19 +974,19 @@ def ask_release(
     """Asks a health page which release answers. Raises ReleaseError when it is not this one."""
     answering = ask_health(connection, path, domain).get("release")
     if answering != release:
-        raise ReleaseError(f"{path} is answered by release {answering}, not by {release}")
+        raise NotYetError(f"{path} is answered by release {answering}, not by {release}")
 
 
 def persist(
     question: Callable[[], object], seconds: float, give_up: Callable[[], bool] = lambda: False
 ) -> None:
-    """Asks until there is no ReleaseError, for so many seconds. Raises the last one."""
+    """Asks until there is no NotYetError, for so many seconds. Raises the last one."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             question()
             return
-        except ReleaseError:
+        except NotYetError:
             if time.monotonic() >= deadline or give_up():
                 raise
         time.sleep(0.1)
@@ -1159,7 +1177,14 @@ class Transaction:
         """Runs a command of the project as the site's user and waits for it."""
         unit = unit_name(self.site, command.purpose)
         since = time.time()
-        done = run(command.under_systemd(self.site, unit, self.parent))
+        status = -signal.SIGTERM
+        try:
+            done = run(command.under_systemd(self.site, unit, self.parent))
+            status = done.returncode
+        finally:
+            # Only systemd-run was killed then, and what it waited for may still be writing.
+            if status < 0:
+                systemctl("stop", unit)
         # A command that could not even start has said nothing itself, but systemd knows why.
         lines = last_lines(done.stdout, done.stderr)
         if done.returncode and not lines:
@@ -1210,7 +1235,7 @@ def tidy(transaction: Transaction) -> str:
         systemctl("stop", "--no-block", *stray)
     if not removed and not stray:
         raise Skipped("nothing was left behind")
-    return f"removed {counted(removed, 'leftover')}, stopped {counted(len(stray), 'unit')}"
+    return f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
 
 
 def check_room(transaction: Transaction) -> str:
@@ -1797,6 +1822,11 @@ def releases_to_keep(
     """Divides the releases on disk into those that stay and those that go."""
     releases = site.kept_releases()
     proven = [release for release in releases if release.status in (GOOD, WITHDRAWN)]
+    # A restart makes a second release of a commit. The newer one is enough.
+    newest: dict[str, Release] = {}
+    for release in proven:
+        newest.setdefault(release.commit, release)
+    proven = list(newest.values())
     failed = [release for release in releases if release.status == BAD]
     stay = {live.id, *running, *(release.id for release in proven[: site.config.keep_releases])}
     stay.update(release.id for release in failed[:1])
@@ -1910,20 +1940,25 @@ def choose_target(transaction: Transaction) -> str:
     return target.id
 
 
-# What makes a release live, however it came to be there.
-GO_LIVE = (
-    Step("start", start_web),
-    Step("probe", probe),
-    Step("worker", start_worker),
-    Step("switch", switch),
+TIDY = Step("tidy", tidy)
+# What is left to do when `current` names the new release.
+FINISH = (
     Step("live", check_live),
     Step("beat", restart_beat),
     Step("settle", settle),
     Step("drain", drain, required=False),
     Step("prune", prune, required=False),
 )
+# What makes a release live, however it came to be there.
+GO_LIVE = (
+    Step("start", start_web),
+    Step("probe", probe),
+    Step("worker", start_worker),
+    Step("switch", switch),
+    *FINISH,
+)
 DEPLOY = (
-    Step("tidy", tidy),
+    TIDY,
     Step("room", check_room),
     Step("unpack", unpack_release),
     Step("environment", build_environment),
@@ -1933,7 +1968,7 @@ DEPLOY = (
     *GO_LIVE,
 )
 ROLLBACK = (Step("target", choose_target), *GO_LIVE)
-RESTART = (Step("tidy", tidy), Step("copy", copy_live_release), *GO_LIVE)
+RESTART = (TIDY, Step("copy", copy_live_release), *GO_LIVE)
 
 
 # --- Commands ---
@@ -1956,9 +1991,14 @@ def deploy(transaction: Transaction) -> Outcome:
         problem = illness(site, live)
         if live.settings != site.fingerprint():
             problem = problem or "its processes run with settings that have changed since"
+        if not problem and live.status == BUILT:
+            # The run that switched to it was killed before it could do the rest.
+            transaction.release = live
+            transaction.perform(FINISH)
+            message = f"commit {live.commit[:8]} was live already, but not to the end"
+            return Outcome("deployed", message, live.id, live.id)
         if not problem:
-            if live.status == BUILT:
-                live.save(status=GOOD)  # a run that was killed after the switch could not
+            transaction.perform([TIDY])
             return Outcome(
                 "unchanged", f"commit {live.commit[:8]} is live and well", live.id, live.id
             )
@@ -2255,9 +2295,7 @@ def parser() -> Parser:
         help="of the playbooks",
     )
     command = add("rollback", "go back to a release that was live before", by=True)
-    command.add_argument(
-        "release", nargs="?", default="", type=token, metavar="RELEASE", help="id or commit"
-    )
+    command.add_argument("release", nargs="?", type=token, metavar="RELEASE", help="id or commit")
     command = add(
         "restart",
         "start the live release anew, without an outage, after its settings changed",
@@ -2327,14 +2365,15 @@ def remote_words(words: Sequence[str]) -> list[str]:
         raise UsageError(f"there is no shell here; {allowed}")
     if asked[0] not in REMOTE_COMMANDS:
         raise UsageError(f"{asked[0]!r} is refused; {allowed}")
-    if asked[0] == "deploy":
-        for number, word in enumerate(asked):
-            path = word.partition("=")[2] if word.startswith("--archive=") else None
-            if word == "--archive":
-                path = asked[number + 1] if number + 1 < len(asked) else None
-            if path not in (None, "-"):
-                raise UsageError("--archive must be - here: send the archive on standard input")
     return asked
+
+
+def refuse_local_options(arguments: argparse.Namespace) -> None:
+    """Raises UsageError for what only root may say: which files are read."""
+    if arguments.config or arguments.in_unit:
+        raise UsageError("--config and --in-unit are refused here")
+    if arguments.command == "deploy" and arguments.archive != "-":
+        raise UsageError("--archive must be - here: send the archive on standard input")
 
 
 def in_unit_of_its_own(site: Site, config: Path, arguments: argparse.Namespace) -> int:
@@ -2374,13 +2413,16 @@ def in_unit_of_its_own(site: Site, config: Path, arguments: argparse.Namespace) 
     # Building must not slow down the visitors' requests.
     how = ["--wait", "--pipe", "--collect", "--quiet", f"--unit={unit}", "--property=Nice=5"]
     try:
-        return subprocess.call(["systemd-run", *how, "--", *argv])
+        status = subprocess.call(["systemd-run", *how, "--", *argv])
     except FileNotFoundError:
         raise ReleaseError("systemd-run is not installed: this host does not run systemd") from None
     finally:
         # The unit removes it too, for when this process is gone by then.
         if upload:
             upload.unlink(missing_ok=True)
+    if status not in (0, EXIT_FAILED, EXIT_USAGE, EXIT_LOCKED):
+        raise ReleaseError(f"{unit} was killed: ask for the status, then do the same again")
+    return status
 
 
 def store_upload(site: Site) -> Path:
@@ -2413,10 +2455,13 @@ def config_path(arguments: argparse.Namespace) -> Path:
 
 def execute(words: Sequence[str], reporter: Reporter) -> int:
     """Does what the command line asks for and returns the exit status."""
-    if words and words[0] == "--ssh-command":
+    remote = bool(words) and words[0] == "--ssh-command"
+    if remote:
         words = remote_words(words[1:])
         reporter.as_json = "--json" in words
     arguments = parser().parse_args(words)
+    if remote:
+        refuse_local_options(arguments)
     if os.geteuid() != 0:
         raise ReleaseError(f"{Path(sys.argv[0]).name} must be run as root: use sudo")
     path = config_path(arguments)
@@ -2436,7 +2481,7 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
         by=arguments.by,
         commit=getattr(arguments, "commit", ""),
         archive=Path(arguments.archive) if arguments.command == "deploy" else None,
-        target=getattr(arguments, "release", ""),
+        target=getattr(arguments, "release", None) or "",
         provisioned=getattr(arguments, "provisioned", ""),
         if_changed=getattr(arguments, "if_changed", False),
     )
