@@ -28,6 +28,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: 'test/e2e/setup.ts',
+          maxConcurrency: 3,
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
