@@ -18,9 +18,8 @@ SELECT format('ALTER DATABASE %I OWNER TO %I', :'site', :'site')
 FROM pg_database
 WHERE datname = :'site' AND pg_get_userbyid(datdba) <> :'site' \gexec
 
--- By default every role may connect to every database. The databases of other sites are shut by their own provisioning.
+-- By default every role may connect to every database.
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname)
 FROM pg_database
-WHERE datname IN (:'site', 'postgres', 'template1')
-  AND (has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY'))
-ORDER BY datname \gexec
+WHERE datname = :'site'
+  AND (has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')) \gexec
