@@ -859,8 +859,12 @@ class Reporter:
 
     def write(self, text: str) -> None:
         """Writes a line. A connection that is gone must not stop a deploy."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             print(text, file=self.output, flush=True)
+        except (OSError, ValueError):
+            # What is still buffered would fail again when Python ends.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.output.fileno())
 
     def event(self, text: str, **fields: Any) -> None:
         """Reports one thing in the form that was asked for. Fields that are None are left out."""
@@ -1173,7 +1177,14 @@ class Transaction:
         """Runs a command of the project as the site's user and waits for it."""
         unit = unit_name(self.site, command.purpose)
         since = time.time()
-        done = run(command.under_systemd(self.site, unit, self.parent))
+        status = -signal.SIGTERM
+        try:
+            done = run(command.under_systemd(self.site, unit, self.parent))
+            status = done.returncode
+        finally:
+            # Only systemd-run was killed then, and what it waited for may still be writing.
+            if status < 0:
+                systemctl("stop", unit)
         # A command that could not even start has said nothing itself, but systemd knows why.
         lines = last_lines(done.stdout, done.stderr)
         if done.returncode and not lines:
@@ -1929,20 +1940,25 @@ def choose_target(transaction: Transaction) -> str:
     return target.id
 
 
-# What makes a release live, however it came to be there.
-GO_LIVE = (
-    Step("start", start_web),
-    Step("probe", probe),
-    Step("worker", start_worker),
-    Step("switch", switch),
+TIDY = Step("tidy", tidy)
+# What is left to do when `current` names the new release.
+FINISH = (
     Step("live", check_live),
     Step("beat", restart_beat),
     Step("settle", settle),
     Step("drain", drain, required=False),
     Step("prune", prune, required=False),
 )
+# What makes a release live, however it came to be there.
+GO_LIVE = (
+    Step("start", start_web),
+    Step("probe", probe),
+    Step("worker", start_worker),
+    Step("switch", switch),
+    *FINISH,
+)
 DEPLOY = (
-    Step("tidy", tidy),
+    TIDY,
     Step("room", check_room),
     Step("unpack", unpack_release),
     Step("environment", build_environment),
@@ -1952,7 +1968,7 @@ DEPLOY = (
     *GO_LIVE,
 )
 ROLLBACK = (Step("target", choose_target), *GO_LIVE)
-RESTART = (Step("tidy", tidy), Step("copy", copy_live_release), *GO_LIVE)
+RESTART = (TIDY, Step("copy", copy_live_release), *GO_LIVE)
 
 
 # --- Commands ---
@@ -1975,9 +1991,14 @@ def deploy(transaction: Transaction) -> Outcome:
         problem = illness(site, live)
         if live.settings != site.fingerprint():
             problem = problem or "its processes run with settings that have changed since"
+        if not problem and live.status == BUILT:
+            # The run that switched to it was killed before it could do the rest.
+            transaction.release = live
+            transaction.perform(FINISH)
+            message = f"commit {live.commit[:8]} was live already, but not to the end"
+            return Outcome("deployed", message, live.id, live.id)
         if not problem:
-            if live.status == BUILT:
-                live.save(status=GOOD)  # a run that was killed after the switch could not
+            transaction.perform([TIDY])
             return Outcome(
                 "unchanged", f"commit {live.commit[:8]} is live and well", live.id, live.id
             )
@@ -2392,13 +2413,16 @@ def in_unit_of_its_own(site: Site, config: Path, arguments: argparse.Namespace) 
     # Building must not slow down the visitors' requests.
     how = ["--wait", "--pipe", "--collect", "--quiet", f"--unit={unit}", "--property=Nice=5"]
     try:
-        return subprocess.call(["systemd-run", *how, "--", *argv])
+        status = subprocess.call(["systemd-run", *how, "--", *argv])
     except FileNotFoundError:
         raise ReleaseError("systemd-run is not installed: this host does not run systemd") from None
     finally:
         # The unit removes it too, for when this process is gone by then.
         if upload:
             upload.unlink(missing_ok=True)
+    if status not in (0, EXIT_FAILED, EXIT_USAGE, EXIT_LOCKED):
+        raise ReleaseError(f"{unit} was killed: ask for the status, then do the same again")
+    return status
 
 
 def store_upload(site: Site) -> Path:
