@@ -1,35 +1,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { sampleCommandLines } from '../support/command-lines.ts';
 import { listDirectory } from '../support/directory-listing.ts';
 import { git, projectFile, scaffold } from '../support/scaffold.ts';
 import { Workplace } from '../support/workplace.ts';
-
-/** Collects the command line of every process of this computer again and again until it is stopped. */
-function sampleCommandLines(): () => Promise<Set<string>> {
-  const seen = new Set<string>();
-  let running = true;
-  const sampling = (async () => {
-    while (running) {
-      for (const id of readdirSync('/proc')) {
-        if (!/^\d+$/.test(id)) continue;
-        try {
-          seen.add(readFileSync(join('/proc', id, 'cmdline'), 'utf8').replaceAll('\0', ' '));
-        } catch {
-          // It has ended in the meantime.
-        }
-      }
-      await sleep(2);
-    }
-  })();
-  return async () => {
-    running = false;
-    await sampling;
-    return seen;
-  };
-}
 
 test('secrets are in the vault and its password file, and nowhere else', async () => {
   const place = new Workplace();
@@ -46,12 +22,25 @@ test('secrets are in the vault and its password file, and nowhere else', async (
   // Ansible itself, locked with the project, opens the vault.
   const vault = 'inventory/production/group_vars/all/vault.yml';
   const opened = await place.run(
-    ['uv', 'run', '--quiet', '--only-group', 'ansible', 'ansible-vault', 'view', '--vault-password-file', 'vault_password', vault],
+    [
+      'uv',
+      'run',
+      '--quiet',
+      '--only-group',
+      'ansible',
+      'ansible-vault',
+      'view',
+      '--vault-password-file',
+      'vault_password',
+      vault,
+    ],
     { cwd: 'shop/.ansible' },
   );
   expect(opened).toMatchObject({ exitCode: 0, stderr: '' });
   const variables: Record<string, string> = parse(opened.stdout);
-  expect(Object.keys(variables)).toEqual(expect.arrayContaining(['vault_secret_key', 'vault_broker_password']));
+  expect(Object.keys(variables)).toEqual(
+    expect.arrayContaining(['vault_secret_key', 'vault_broker_password']),
+  );
   const secrets = [password, ...Object.values(variables)];
   for (const secret of secrets) expect(secret.length).toBeGreaterThanOrEqual(32);
   expect(new Set(secrets).size).toBe(secrets.length);
@@ -73,7 +62,10 @@ test('secrets are in the vault and its password file, and nowhere else', async (
     for (const [path, kind] of Object.entries(listDirectory(directory))) {
       if (!kind.startsWith('file')) continue;
       const contents = readFileSync(join(directory, path), 'utf8');
-      expect(secrets.some((secret) => contents.includes(secret)), path).toBe(false);
+      expect(
+        secrets.some((secret) => contents.includes(secret)),
+        path,
+      ).toBe(false);
     }
   }
   expect(readdirSync(place.temporary)).toEqual([]);
@@ -91,6 +83,8 @@ test('rendering again keeps the vault and its password', async () => {
   await scaffold(place);
   const files = ['.ansible/vault_password', '.ansible/inventory/production/group_vars/all/vault.yml'];
   const before = files.map((file) => projectFile(place, file));
-  await place.yo(['goboot', '--yes', '--skip-deploy', '--force', '--domain=other.example.com'], { cwd: 'shop' });
+  await place.yo(['goboot', '--yes', '--skip-deploy', '--force', '--domain=other.example.com'], {
+    cwd: 'shop',
+  });
   expect(files.map((file) => projectFile(place, file))).toEqual(before);
 });
