@@ -21,8 +21,8 @@ export interface PlaybookOptions {
   sshArguments?: string;
   /** Called with the name of each task as it starts. */
   onTask?: (name: string) => void;
-  /** Called with each warning that a task wants the user to see. */
-  onWarning?: (message: string) => void;
+  /** Called with each message that the playbook has for whoever runs it. */
+  onMessage?: (message: string) => void;
   /** Stops the playbook. */
   cancelSignal?: AbortSignal;
 }
@@ -89,7 +89,7 @@ export async function runPlaybook(options: PlaybookOptions): Promise<PlaybookRes
     if (event.event === 'task') {
       result.tasks += 1;
       options.onTask?.(event.name);
-    } else if (event.event === 'warning') options.onWarning?.(event.message);
+    } else if (event.event === 'message') options.onMessage?.(event.message);
     else if (event.event === 'failed' || event.event === 'unreachable') {
       failure ??= { name: event.name, message: event.message, unreachable: event.event === 'unreachable' };
     } else if (event.event === 'output') result.output.push(...parseLines(event.lines));

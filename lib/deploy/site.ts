@@ -28,18 +28,32 @@ export interface OutsideStep {
   run(context: SiteContext): Promise<void>;
 }
 
-function play(context: SiteContext, name: string, playbook: string, variables: Record<string, unknown> = {}) {
+function play(
+  context: SiteContext,
+  {
+    name,
+    playbook,
+    detail,
+    variables = {},
+  }: {
+    name: string;
+    playbook: string;
+    /** What the user is told when it has worked. */
+    detail: (result: PlaybookResult) => string | undefined;
+    variables?: Record<string, unknown>;
+  },
+): Promise<PlaybookResult> {
   const options = (onTask: (task: string) => void): PlaybookOptions => ({
     projectRoot: context.projectRoot,
     environment: context.environment.name,
     playbook,
     variables: { ...context.variables, ...variables },
     onTask,
-    onWarning: (message) => warnings.push(message),
+    onMessage: (message) => messages.push(message),
     ...(context.sshArguments && { sshArguments: context.sshArguments }),
     ...(context.cancelSignal && { cancelSignal: context.cancelSignal }),
   });
-  const warnings: string[] = [];
+  const messages: string[] = [];
   const started = performance.now();
   return runStep(
     context.reporter,
@@ -53,19 +67,15 @@ function play(context: SiteContext, name: string, playbook: string, variables: R
         }),
       );
     },
-    ({ tasks, changed, output }) => releaseSummary(output) ?? `${count(tasks, 'task')}, ${changed} changed`,
+    detail,
   ).finally(() => {
     context.times.push([name, (performance.now() - started) / 1000]);
-    for (const warning of warnings) context.reporter.warn(warning);
+    for (const message of messages) context.reporter.warn(message);
   });
 }
 
-function releaseResult(output: PlaybookResult['output']): Record<string, unknown> | undefined {
-  return output.findLast(({ event }) => event === 'result');
-}
-
-function releaseSummary(output: PlaybookResult['output']): string | undefined {
-  const result = releaseResult(output);
+function releaseSummary({ output }: PlaybookResult): string | undefined {
+  const result = output.findLast(({ event }) => event === 'result');
   return result && `${result.status} ${result.release}`;
 }
 
@@ -82,7 +92,11 @@ export async function isProvisioned(context: SiteContext): Promise<boolean> {
 export const provisionStep: OutsideStep = {
   plan: 'Provision: PostgreSQL, RabbitMQ, memcached, Postfix, nginx, certificate, firewall',
   async run(context) {
-    await play(context, 'Provision the host', 'provision.yml');
+    await play(context, {
+      name: 'Provision the host',
+      playbook: 'provision.yml',
+      detail: ({ tasks, changed }) => `${count(tasks, 'task')}, ${changed} changed`,
+    });
   },
 };
 
@@ -90,7 +104,11 @@ export const provisionStep: OutsideStep = {
 export const deployStep: OutsideStep = {
   plan: 'Deploy: send the commit, start it beside the running release, probe it, switch',
   async run(context) {
-    const { output } = await play(context, 'Deploy the commit', 'deploy.yml');
+    const { output } = await play(context, {
+      name: 'Deploy the commit',
+      playbook: 'deploy.yml',
+      detail: releaseSummary,
+    });
     reportReleaseSteps(context.reporter, output);
   },
 };
@@ -100,7 +118,12 @@ export function rollbackStep(release: string | undefined): OutsideStep {
   return {
     plan: `Roll back: start ${release ?? 'the previous release'}, probe it, switch`,
     async run(context) {
-      const { output } = await play(context, 'Roll back', 'rollback.yml', release ? { release } : {});
+      const { output } = await play(context, {
+        name: 'Roll back',
+        playbook: 'rollback.yml',
+        detail: releaseSummary,
+        ...(release && { variables: { release } }),
+      });
       reportReleaseSteps(context.reporter, output);
     },
   };

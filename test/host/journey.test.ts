@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { fetchLivePage } from '../../lib/deploy/live.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
@@ -44,10 +45,8 @@ async function yo(args: string[], cwd = 'shop'): Promise<Run> {
 }
 
 const onHost = async (command: string) => (await host.rootShell(command)).stdout.trim();
-const health = async () =>
-  JSON.parse(
-    await onHost(`curl --silent --insecure --resolve ${domain}:443:127.0.0.1 https://${domain}/health/`),
-  );
+const health = async (): Promise<{ release: string }> =>
+  JSON.parse((await fetchLivePage({ domain, address: host.address, path: '/health/' })).body);
 
 /** Changes a file of the project and commits it. */
 async function commitChange(path: string, change: (text: string) => string): Promise<void> {
@@ -183,7 +182,7 @@ test('deploying the same commit again is no work', async () => {
 
 test('a new commit goes live and back again without a lost request', async () => {
   const before = (await health()).release;
-  await commitChange('templates/pages/home.html', (text) => `${text}\n`);
+  await commitChange('templates/pages/home.html', (text) => `${text}{# changed #}\n`);
   const stopLoad = startLoad({ domain, address: host.address, perSecond: 50 });
   let load: LoadResult;
   try {

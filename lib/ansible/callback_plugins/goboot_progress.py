@@ -20,7 +20,7 @@ DOCUMENTATION = """
 
 
 class CallbackModule(CallbackBase):
-    """Writes task starts, failures, messages of the release command and the final counts."""
+    """Writes task starts, messages, failures, what the release command printed, and the final counts."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
@@ -46,9 +46,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result):
         self._write_program_output(result)
-        warning = _values(result).get("goboot_warning")
-        if warning:
-            self._write("warning", message=str(warning))
+        if _task(result).action in ("debug", "ansible.builtin.debug"):
+            self._write("message", message=str(_values(result).get("msg", "")))
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._write_program_output(result)
@@ -86,6 +85,9 @@ def _values(result):
     return getattr(result, "result", None) or result._result
 
 
+def _task(result):
+    return getattr(result, "task", None) or result._task
+
+
 def _task_name(result):
-    task = getattr(result, "task", None) or result._task
-    return task.get_name().strip()
+    return _task(result).get_name().strip()
