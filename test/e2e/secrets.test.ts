@@ -46,12 +46,25 @@ test('secrets are in the vault and its password file, and nowhere else', async (
   // Ansible itself, locked with the project, opens the vault.
   const vault = 'inventory/production/group_vars/all/vault.yml';
   const opened = await place.run(
-    ['uv', 'run', '--quiet', '--only-group', 'ansible', 'ansible-vault', 'view', '--vault-password-file', 'vault_password', vault],
+    [
+      'uv',
+      'run',
+      '--quiet',
+      '--only-group',
+      'ansible',
+      'ansible-vault',
+      'view',
+      '--vault-password-file',
+      'vault_password',
+      vault,
+    ],
     { cwd: 'shop/.ansible' },
   );
   expect(opened).toMatchObject({ exitCode: 0, stderr: '' });
   const variables: Record<string, string> = parse(opened.stdout);
-  expect(Object.keys(variables)).toEqual(expect.arrayContaining(['vault_secret_key', 'vault_broker_password']));
+  expect(Object.keys(variables)).toEqual(
+    expect.arrayContaining(['vault_secret_key', 'vault_broker_password']),
+  );
   const secrets = [password, ...Object.values(variables)];
   for (const secret of secrets) expect(secret.length).toBeGreaterThanOrEqual(32);
   expect(new Set(secrets).size).toBe(secrets.length);
@@ -73,7 +86,10 @@ test('secrets are in the vault and its password file, and nowhere else', async (
     for (const [path, kind] of Object.entries(listDirectory(directory))) {
       if (!kind.startsWith('file')) continue;
       const contents = readFileSync(join(directory, path), 'utf8');
-      expect(secrets.some((secret) => contents.includes(secret)), path).toBe(false);
+      expect(
+        secrets.some((secret) => contents.includes(secret)),
+        path,
+      ).toBe(false);
     }
   }
   expect(readdirSync(place.temporary)).toEqual([]);
@@ -91,6 +107,8 @@ test('rendering again keeps the vault and its password', async () => {
   await scaffold(place);
   const files = ['.ansible/vault_password', '.ansible/inventory/production/group_vars/all/vault.yml'];
   const before = files.map((file) => projectFile(place, file));
-  await place.yo(['goboot', '--yes', '--skip-deploy', '--force', '--domain=other.example.com'], { cwd: 'shop' });
+  await place.yo(['goboot', '--yes', '--skip-deploy', '--force', '--domain=other.example.com'], {
+    cwd: 'shop',
+  });
   expect(files.map((file) => projectFile(place, file))).toEqual(before);
 });

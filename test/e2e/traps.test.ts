@@ -20,7 +20,14 @@ describe('the command line is taken as it was typed', () => {
 
   test.concurrent('a switch set to false is off', async () => {
     const place = new Workplace();
-    const { exitCode } = await place.yo(['goboot', 'shop', '--yes', '--check=false', '--dry-run=false', ...answeringFlags]);
+    const { exitCode } = await place.yo([
+      'goboot',
+      'shop',
+      '--yes',
+      '--check=false',
+      '--dry-run=false',
+      ...answeringFlags,
+    ]);
     expect(exitCode).toBe(0);
     expect(readdirSync(place.cwd)).toEqual(['shop']);
   });
@@ -70,9 +77,28 @@ describe('started by root, yo gives up its rights and keeps root’s home', () =
     // Root's home, which nobody else may enter.
     const home = join(place.cwd, 'root');
     const asRoot = isRoot ? [] : ['sudo', '-n'];
-    await run([...asRoot, 'install'][0] as string, [...asRoot.slice(1), ...(isRoot ? [] : ['install']), '-d', '-m', '0700', home]);
-    const settings = Object.entries({ ...environment, HOME: home, USER: 'root' }).map(([key, value]) => `${key}=${value}`);
-    const words = [...asRoot, 'env', '-i', ...settings, `PATH=${PATH}`, 'yo', 'goboot', 'shop', ...answeringFlags];
+    await run([...asRoot, 'install'][0] as string, [
+      ...asRoot.slice(1),
+      ...(isRoot ? [] : ['install']),
+      '-d',
+      '-m',
+      '0700',
+      home,
+    ]);
+    const settings = Object.entries({ ...environment, HOME: home, USER: 'root' }).map(
+      ([key, value]) => `${key}=${value}`,
+    );
+    const words = [
+      ...asRoot,
+      'env',
+      '-i',
+      ...settings,
+      `PATH=${PATH}`,
+      'yo',
+      'goboot',
+      'shop',
+      ...answeringFlags,
+    ];
     const { exitCode, stderr } = await run(words[0] as string, words.slice(1), { cwd: place.cwd });
     expect(stderr).toContain('Do not start yo as root');
     expect(stderr).not.toMatch(/^\s+at |node:internal/m);
@@ -89,7 +115,9 @@ describe('an error whose code is a text does not crash yo', () => {
     rmSync(blocked, { recursive: true });
     writeFileSync(blocked, '');
     giveTo(place.user, blocked);
-    const { exitCode, stdout, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], { cwd: 'shop' });
+    const { exitCode, stdout, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], {
+      cwd: 'shop',
+    });
     expect(`${stdout}${stderr}`).not.toMatch(/^\s+at |node:internal|ERR_INVALID_ARG_TYPE/m);
     expect(stderr).toContain('templates');
     expect([1, 2, 3]).toContain(exitCode);
@@ -100,7 +128,9 @@ describe('an error whose code is a text does not crash yo', () => {
     await scaffold(place);
     const path = join(place.cwd, 'shop', 'pages');
     await place.run(['sh', '-c', 'rm pages/urls.py && chmod 0555 pages'], { cwd: 'shop' });
-    const { exitCode, stdout, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], { cwd: 'shop' });
+    const { exitCode, stdout, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], {
+      cwd: 'shop',
+    });
     expect(`${stdout}${stderr}`).not.toMatch(/^\s+at |node:internal|ERR_INVALID_ARG_TYPE/m);
     expect(stderr).toContain(path);
     expect([1, 2, 3]).toContain(exitCode);
@@ -123,12 +153,17 @@ describe('a project is found from inside it', () => {
     const above = join(place.cwd, '.yo-rc.json');
     writeFileSync(above, '{"generator-other":{"project":{"projectName":"other"}}}');
     await scaffold(place);
-    expect(JSON.parse(projectFile(place, '.yo-rc.json'))['generator-goboot'].project.projectName).toBe('shop');
+    expect(JSON.parse(projectFile(place, '.yo-rc.json'))['generator-goboot'].project.projectName).toBe(
+      'shop',
+    );
 
     const deeper = join('shop', 'pages', 'deeper');
     mkdirSync(join(place.cwd, deeper));
     for (const command of ['goboot', 'goboot:rehearse']) {
-      const { exitCode, stdout, stderr } = await place.yo([command, '--dry-run', '--yes', ...(command === 'goboot' ? ['--skip-deploy'] : [])], { cwd: deeper });
+      const { exitCode, stdout, stderr } = await place.yo(
+        [command, '--dry-run', '--yes', ...(command === 'goboot' ? ['--skip-deploy'] : [])],
+        { cwd: deeper },
+      );
       expect(`${stdout}${stderr}`).toContain('Shop');
       expect(exitCode).toBe(0);
     }

@@ -68,7 +68,11 @@ function reachableCopy(program: string, directory: string): string {
 export function userEnvironment(
   user: NormalUser,
   installed: InstalledGenerator,
-  { newerNode = false, path = systemPath, without }: { newerNode?: boolean; path?: string; without?: string } = {},
+  {
+    newerNode = false,
+    path = systemPath,
+    without,
+  }: { newerNode?: boolean; path?: string; without?: string } = {},
 ): Record<string, string> {
   return {
     ...networkEnvironment(),
