@@ -1,35 +1,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { sampleCommandLines } from '../support/command-lines.ts';
 import { listDirectory } from '../support/directory-listing.ts';
 import { git, projectFile, scaffold } from '../support/scaffold.ts';
 import { Workplace } from '../support/workplace.ts';
-
-/** Collects the command line of every process of this computer again and again until it is stopped. */
-function sampleCommandLines(): () => Promise<Set<string>> {
-  const seen = new Set<string>();
-  let running = true;
-  const sampling = (async () => {
-    while (running) {
-      for (const id of readdirSync('/proc')) {
-        if (!/^\d+$/.test(id)) continue;
-        try {
-          seen.add(readFileSync(join('/proc', id, 'cmdline'), 'utf8').replaceAll('\0', ' '));
-        } catch {
-          // It has ended in the meantime.
-        }
-      }
-      await sleep(2);
-    }
-  })();
-  return async () => {
-    running = false;
-    await sampling;
-    return seen;
-  };
-}
 
 test('secrets are in the vault and its password file, and nowhere else', async () => {
   const place = new Workplace();

@@ -6,16 +6,16 @@ import { installGenerator } from './installed-generator.ts';
 import { createNormalUser, makeDirectoryFor, removeNormalUser } from './normal-user.ts';
 
 /**
- * Packs and installs the generator once for all tests of a vitest project, for a user who may become root with `sudo`;
- * returns what takes everything away again.
+ * Packs and installs the generator once for all tests of a vitest project, and makes the user who runs it; returns
+ * what takes everything away again.
  */
 export async function setUpInstallation(
   project: TestProject,
-  options: { sudo?: boolean } = {},
+  userOptions: { sudo?: boolean } = {},
 ): Promise<() => Promise<void>> {
   // Short, because the paths of sockets below it are limited to 108 bytes.
   const directory = mkdtempSync(join(tmpdir(), 'e2e-'));
-  const user = await createNormalUser(directory, options);
+  const user = await createNormalUser(directory, userOptions);
   const tearDown = async () => {
     await removeNormalUser(user);
     rmSync(directory, { recursive: true, force: true });

@@ -33,7 +33,7 @@ export function startLoad({
         result.lost.push(reason);
         resolve();
       };
-      get(
+      const request = get(
         {
           host: address,
           servername: domain,
@@ -55,11 +55,9 @@ export function startLoad({
             resolve();
           });
         },
-      )
-        .on('timeout', function timeout() {
-          this.destroy(new Error('no answer within 15 s'));
-        })
-        .on('error', (error) => lose(error.message));
+      );
+      request.on('timeout', () => request.destroy(new Error('no answer within 15 s')));
+      request.on('error', (error) => lose(error.message));
     });
 
   const loading = (async () => {
