@@ -68,9 +68,13 @@ export class Terminal {
 
   /** Waits until the screen shows something. Throws with the screen when it does not within 30 seconds. */
   async waitFor(expected: string | RegExp): Promise<string> {
-    return this.#poll(`the screen to show ${expected}`, (screen) =>
-      typeof expected === 'string' ? screen.includes(expected) : expected.test(screen),
-    );
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      const screen = await this.screen();
+      if (typeof expected === 'string' ? screen.includes(expected) : expected.test(screen)) return screen;
+      if (Date.now() > deadline) throw new Error(`Waited in vain for ${expected}:\n${screen}`);
+      await sleep(50);
+    }
   }
 
   /** Waits for the end of the program and returns its exit status with the last screen. */
@@ -82,16 +86,6 @@ export class Terminal {
   /** Ends the program and the terminal. */
   async close(): Promise<void> {
     await this.#tmux('kill-server');
-  }
-
-  async #poll(what: string, isReached: (screen: string) => boolean | Promise<boolean>): Promise<string> {
-    const deadline = Date.now() + 30_000;
-    for (;;) {
-      const screen = await this.screen();
-      if (await isReached(screen)) return screen;
-      if (Date.now() > deadline) throw new Error(`Waited in vain for ${what}:\n${screen}`);
-      await sleep(50);
-    }
   }
 
   async #tmux(...args: string[]): Promise<string> {
