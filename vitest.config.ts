@@ -11,18 +11,25 @@ export default defineConfig({
         },
       },
       {
+        // The packages below name source maps that they do not contain: a warning for each of their files.
+        logLevel: 'error',
         test: {
           name: 'rendered',
           include: ['test/rendered/**/*.test.ts'],
+          globalSetup: ['test/support/rendered-project.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
+          maxWorkers: 2,
+          // They import JSON as only bundlers accept it.
+          server: { deps: { inline: [/@actions\//] } },
         },
       },
       {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: 'test/e2e/setup.ts',
+          maxConcurrency: 3,
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
@@ -32,6 +39,7 @@ export default defineConfig({
         test: {
           name: 'host',
           include: ['test/host/**/*.test.ts'],
+          globalSetup: 'test/host/setup.ts',
           testTimeout: 900_000,
           hookTimeout: 900_000,
           fileParallelism: false,

@@ -1387,6 +1387,9 @@ def install_packages(transaction: Transaction, directory: Path) -> None:
         "UV_PROJECT_ENVIRONMENT": str(directory),
         "UV_PYTHON": str(site.python),
         "UV_PYTHON_DOWNLOADS": "never",
+        # The host's own authorities, as every other program uses them: an administrator may have
+        # added that of a proxy.
+        "UV_SYSTEM_CERTS": "1",
         "VIRTUAL_ENV": str(directory),
     }
     if site.config.certificate_authority_bundle:

@@ -1,0 +1,138 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BaseOptions } from 'yeoman-generator';
+import { GobootGenerator } from '../../lib/base.ts';
+import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
+import { type OutsideStep, rollbackStep, type SiteContext } from '../../lib/deploy/site.ts';
+import { GobootError, usageError } from '../../lib/errors.ts';
+import { commit, currentCommit, uncommittedPaths } from '../../lib/git.ts';
+import { projectPaths } from '../../lib/paths.ts';
+import { runPreflight } from '../../lib/preflight/run.ts';
+import type { Environment, Project } from '../../lib/project.ts';
+import { switches } from '../../lib/questions.ts';
+import { extendedKnownHosts } from '../../lib/scaffold.ts';
+import { openProject } from '../../lib/settings-file.ts';
+import { describeTarget } from '../../lib/ssh/connection.ts';
+import { readIfExists } from '../../lib/ssh/known-hosts.ts';
+import { count } from '../../lib/terminal/format.ts';
+import type { TrustedHost } from '../../lib/trust.ts';
+import { quoted } from '../../lib/validate.ts';
+
+const definition = {
+  questions: [],
+  switches: [
+    switches.environment,
+    switches.provision,
+    switches.rollback,
+    switches.yes,
+    switches.check,
+    switches.dryRun,
+  ],
+  positionals: ['release'],
+};
+
+/** `yo goboot:deploy`: check → provision if needed → deploy the current commit (or roll back) → prove. */
+export default class DeployGenerator extends GobootGenerator {
+  #root!: string;
+  #project!: Project;
+  #environment!: Environment;
+  #host: TrustedHost | undefined;
+  #steps!: OutsideStep[];
+
+  constructor(args: string[], options: BaseOptions) {
+    super(args, options, definition);
+    this.registerPriorities([{ priorityName: 'deploy', before: 'end' }]);
+  }
+
+  async initializing(): Promise<void> {
+    await this.phase(() => {
+      const [release] = this.commandLine.positionals;
+      if (release !== undefined && !this.isOn(switches.rollback)) {
+        throw usageError(
+          `Unexpected argument ${quoted(release)}`,
+          'A release is named only to go back to it: --rollback RELEASE.',
+        );
+      }
+      const opened = openProject(this.env.cwd, this.textOf(switches.environment));
+      this.#root = opened.root;
+      this.#project = opened.project;
+      this.#environment = opened.environment;
+    });
+  }
+
+  async configuring(): Promise<void> {
+    await this.phase(async () => {
+      const { host } = await runPreflight(this.reporter, {
+        projectRoot: this.#root,
+        project: this.#project,
+        environment: this.#environment,
+        scaffolds: false,
+        usesHost: true,
+      });
+      this.#host = host;
+      this.#steps = this.isOn(switches.rollback)
+        ? [rollbackStep(this.commandLine.positionals[0])]
+        : await stepsToLive(this.#context(), this.isOn(switches.provision));
+      const sha = await currentCommit(this.#root);
+      const uncommitted = await uncommittedPaths(this.#root);
+      if (uncommitted.length > 0) {
+        this.reporter.warn(
+          `${count(uncommitted.length, 'changed file')} not committed, and so not deployed: ${uncommitted.slice(0, 5).join(', ')}`,
+        );
+      }
+      const { domain, host: target } = this.#environment;
+      this.reporter.plan(
+        `https://${domain}/ on ${describeTarget(target)}, commit ${sha.slice(0, 8)}`,
+        this.#steps.map(({ plan }) => plan),
+      );
+      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
+        await this.#host?.connection.close();
+        this.reporter.result({ status: 'checked', steps: this.#steps.map(({ plan }) => plan) }, [
+          'Nothing was changed.',
+        ]);
+        this.finish();
+      }
+    });
+  }
+
+  async deploy(): Promise<void> {
+    await this.phase(async () => {
+      try {
+        await this.#keepHostKeys();
+        const context = this.#context();
+        const proof = await runSteps(context, this.#steps);
+        const { data, lines } = liveResult(context, proof);
+        this.reporter.result(data, lines);
+      } finally {
+        await this.#host?.connection.close();
+      }
+    });
+  }
+
+  /** Ansible accepts only keys that are committed; the one that was just seen for the first time is not yet. */
+  async #keepHostKeys(): Promise<void> {
+    const path = join(this.#root, projectPaths.knownHosts);
+    const knownHosts = await extendedKnownHosts(this.#root, this.#host?.knownHosts ?? '');
+    if (knownHosts === (await readIfExists(path))) return;
+    this.reporter.warn(
+      `The host key of ${this.#environment.host.address} is now committed: ${this.#host?.fingerprints.join(', ')}`,
+    );
+    await writeFile(path, knownHosts);
+    await commit(this.#root, {
+      message: `Trust the host key of ${this.#environment.host.address}`,
+      paths: [projectPaths.knownHosts],
+      identity: { name: this.#project.authorName, email: this.#project.authorEmail },
+    });
+  }
+
+  #context(): SiteContext {
+    if (!this.#host) throw new GobootError('There is no connection to the host');
+    return {
+      projectRoot: this.#root,
+      environment: this.#environment,
+      connection: this.#host.connection,
+      reporter: this.reporter,
+      times: [],
+    };
+  }
+}

@@ -1,0 +1,195 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import Generator, { type BaseOptions } from 'yeoman-generator';
+import { cancelled, type Prompt } from './ask.ts';
+import {
+  type CommandDefinition,
+  type CommandLine,
+  parseCommandLine,
+  wordsAfterNamespace,
+} from './command-line.ts';
+import { exitCodes, GobootError, toGobootError } from './errors.ts';
+import { projectPaths } from './paths.ts';
+import { type AnswerName, commonSwitches } from './questions.ts';
+import { createReporter, type Reporter } from './terminal/reporter.ts';
+
+/**
+ * The one class that knows Yeoman: declares the options of a command, reads the command line, turns every error into
+ * a message with an exit status, and lets a command stop early.
+ */
+export abstract class GobootGenerator extends Generator {
+  protected readonly commandLine: CommandLine;
+  protected readonly reporter: Reporter;
+  readonly #startedByYo: boolean;
+  #finished = false;
+
+  constructor(args: string[], options: BaseOptions, definition: CommandDefinition) {
+    refuseAbandonedRoot();
+    super(args, options, { customInstallTask: true });
+    const complete = { ...definition, switches: [...definition.switches, ...Object.values(commonSwitches)] };
+    this.#declare(complete);
+
+    const words = wordsAfterNamespace(process.argv, String(options.namespace ?? ''));
+    this.#startedByYo = words !== undefined;
+    if (options.help) {
+      this.commandLine = { positionals: [], values: {} };
+      this.reporter = createReporter({ json: false, quiet: false });
+      return;
+    }
+    this.reporter = createReporter({
+      json: isGiven(words, options, 'json'),
+      quiet: isGiven(words, options, 'quiet', 'q'),
+    });
+    try {
+      this.commandLine = words
+        ? parseCommandLine(words, complete)
+        : { positionals: [...args], values: pickDeclared(options, complete) };
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /** Whether a switch is on. */
+  protected isOn({ flag }: { flag: string }): boolean {
+    return this.commandLine.values[flag] === true;
+  }
+
+  /** The value of a flag that takes one. */
+  protected textOf({ flag }: { flag: string }): string | undefined {
+    const value = this.commandLine.values[flag];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  /** Answers given as flags, by name. */
+  protected answerFlags(
+    definition: Pick<CommandDefinition, 'questions'>,
+  ): Partial<Record<AnswerName, string>> {
+    return Object.fromEntries(
+      definition.questions.flatMap(({ name, flag }) => {
+        const value = flag && this.commandLine.values[flag];
+        return value === undefined ? [] : [[name, String(value)]];
+      }),
+    );
+  }
+
+  /** Whether the user sits at a terminal and has not asked to be left alone. */
+  protected get mayAsk(): boolean {
+    const silent = ['yes', 'json', 'quiet'].some((flag) => this.commandLine.values[flag] === true);
+    return Boolean(process.stdin.isTTY) && !silent;
+  }
+
+  /** Asks one question through Yeoman's adapter; nothing of the answer is stored by Yeoman. */
+  protected readonly ask: Prompt = async ({ name, message, default: fallback, validate }) => {
+    const answers = await this.prompt<Record<string, string>>([
+      { type: 'input', name, message, ...(fallback && { default: fallback }), validate },
+    ]);
+    return answers[name] ?? '';
+  };
+
+  /** Asks for a yes or no. */
+  protected async confirm(message: string): Promise<boolean> {
+    const { confirmed } = await this.prompt<{ confirmed: boolean }>([
+      { type: 'confirm', name: 'confirmed', message, default: true },
+    ]);
+    return confirmed;
+  }
+
+  /** Keeps Yeoman from listing a hundred files one by one; conflicts and decisions are still shown. */
+  protected summarizeFileLog(): void {
+    const { log } = this.env.adapter;
+    for (const status of ['create', 'identical'] as const) log[status] = () => log;
+    // The answers are written on every run, and that is no conflict that somebody decided.
+    const reportForced = log.force;
+    log.force = (message, ...rest) =>
+      String(message).endsWith(projectPaths.answers) ? log : reportForced(message, ...rest);
+  }
+
+  /** Makes every phase that is still to come do nothing. */
+  protected finish(): void {
+    this.#finished = true;
+  }
+
+  /** Runs one phase: nothing after `finish`, and one clear message for whatever goes wrong. */
+  protected async phase(action: () => Promise<void> | void): Promise<void> {
+    if (this.#finished) return;
+    try {
+      await action();
+    } catch (error) {
+      this.#finished = true;
+      throw this.#fail(error);
+    }
+  }
+
+  #declare(definition: CommandDefinition): void {
+    for (const { flag, short, description } of definition.questions) {
+      if (flag) this.option(flag, { type: String, description, ...(short && { alias: short }) });
+    }
+    for (const { flag, short, description, value } of definition.switches) {
+      this.option(flag, { type: value ? String : Boolean, description, ...(short && { alias: short }) });
+    }
+    for (const name of definition.positionals) this.argument(name, { type: String, required: false });
+  }
+
+  /** Reports an error; ends the process when `yo` runs it, whose own report would repeat the command line. */
+  #fail(error: unknown): GobootError {
+    const known = isClosedPrompt(error) ? cancelled(error) : toGobootError(error);
+    if (!this.#startedByYo) return known;
+    this.reporter.failure(known);
+    if (process.argv.includes(`--${commonSwitches.debug.flag}`)) console.error(known.cause ?? known);
+    process.exit(known.code);
+  }
+}
+
+function isClosedPrompt(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ExitPromptError';
+}
+
+// The reporter is needed to tell what is wrong with the command line, so it cannot wait for it to be read.
+function isGiven(
+  words: readonly string[] | undefined,
+  options: Record<string, unknown>,
+  flag: string,
+  short?: string,
+): boolean {
+  if (!words) return options[flag] === true;
+  return words.includes(`--${flag}`) || (short !== undefined && words.includes(`-${short}`));
+}
+
+function pickDeclared(
+  options: Record<string, unknown>,
+  definition: CommandDefinition,
+): CommandLine['values'] {
+  const flags = [...definition.questions, ...definition.switches].flatMap(({ flag }) => flag ?? []);
+  return Object.fromEntries(
+    flags.flatMap((flag) => {
+      const value = options[flag];
+      return value === undefined || value === null
+        ? []
+        : [[flag, typeof value === 'boolean' ? value : String(value)]];
+    }),
+  );
+}
+
+/**
+ * Started by root, `yo` continues as user 1000 with root's home directory, and then Yeoman stops at a file in there
+ * that it may not read. That deserves a better message than the stack trace that it gets.
+ */
+function refuseAbandonedRoot(): void {
+  const home = homedir();
+  try {
+    accessSync(home, constants.X_OK);
+    const globalSettings = join(home, '.yo-rc-global.json');
+    if (existsSync(globalSettings)) accessSync(globalSettings, constants.R_OK);
+  } catch {
+    const error = new GobootError(
+      `yo runs as user ${process.getuid?.()}, who may not use the home directory ${home}`,
+      {
+        exitCode: exitCodes.usage,
+        remedy: 'Do not start yo as root; as a normal user it asks for sudo where it needs it.',
+      },
+    );
+    createReporter({ json: process.argv.includes('--json'), quiet: false }).failure(error);
+    process.exit(error.code);
+  }
+}

@@ -1,0 +1,54 @@
+import { formatSeconds } from '../terminal/format.ts';
+import {
+  deployStep,
+  isProvisioned,
+  type OutsideStep,
+  type Proof,
+  proofLines,
+  proveSite,
+  provisionStep,
+  type SiteContext,
+} from './site.ts';
+
+/** What makes a site live, in order. Provisioning is left out when the host is known to be up to date. */
+export async function stepsToLive(context: SiteContext, alwaysProvision = false): Promise<OutsideStep[]> {
+  const upToDate = !alwaysProvision && (await isProvisioned(context));
+  return upToDate ? [deployStep] : [provisionStep, deployStep];
+}
+
+/** Runs steps one after the other, then proves that the site is live. */
+export async function runSteps(
+  context: SiteContext,
+  steps: readonly OutsideStep[],
+  where: Parameters<typeof proveSite>[1] = {},
+): Promise<Proof> {
+  for (const step of steps) await step.run(context);
+  return proveSite(context, where);
+}
+
+/** The end of a command that made a site live: for people as lines, for programs as data. */
+export function liveResult(
+  { environment, times }: SiteContext,
+  proof: Proof,
+): { data: Record<string, unknown>; lines: string[] } {
+  const { domain } = environment;
+  const total = times.map(([name, seconds]) => `${name.toLowerCase()} ${formatSeconds(seconds)}`).join(', ');
+  return {
+    data: {
+      status: 'live',
+      url: `https://${domain}/`,
+      release: proof.release,
+      page: { status: proof.page.status, milliseconds: proof.page.milliseconds },
+      certificate: proof.page.certificate,
+      services: proof.services,
+      seconds: Object.fromEntries(times),
+    },
+    lines: [
+      `https://${domain}/ is live.`,
+      '',
+      ...proofLines(proof, domain).map((line) => `  ${line}`),
+      `  ${total}`,
+      '',
+    ],
+  };
+}

@@ -1,0 +1,86 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, runOrThrow } from './process.ts';
+
+/** The commit's author, used where git itself knows none. */
+export interface Identity {
+  name: string;
+  email: string;
+}
+
+export const mainBranch = 'main';
+
+async function setting(name: string, cwd?: string): Promise<string> {
+  const { stdout } = await run('git', ['config', '--get', name], cwd ? { cwd } : {});
+  return stdout.trim();
+}
+
+/** What git knows about its user; empty texts where it knows nothing. */
+export async function gitIdentity(): Promise<Identity> {
+  const [name, email] = await Promise.all([setting('user.name'), setting('user.email')]);
+  return { name, email };
+}
+
+/** Whether the directory itself (not one above it) is a git repository. */
+export function isRepository(directory: string): boolean {
+  return existsSync(join(directory, '.git'));
+}
+
+/** Paths with changes that are not committed, in a repository. */
+export async function uncommittedPaths(directory: string): Promise<string[]> {
+  const { stdout } = await runOrThrow('git', ['status', '--porcelain', '-z'], {
+    cwd: directory,
+    failure: 'git cannot read the state of the repository',
+  });
+  return stdout
+    .split('\0')
+    .filter(Boolean)
+    .map((entry) => entry.slice(3));
+}
+
+/** The full SHA of the current commit. */
+export async function currentCommit(directory: string): Promise<string> {
+  const { stdout } = await runOrThrow('git', ['rev-parse', 'HEAD'], {
+    cwd: directory,
+    failure: `There is no commit in ${directory}`,
+  });
+  return stdout.trim();
+}
+
+/**
+ * Commits the given paths (all of them when there is no repository yet, which is then created) and returns whether
+ * there was anything to commit. Other changes of the user stay as they are.
+ */
+export async function commit(
+  directory: string,
+  options: { message: string; paths?: readonly string[]; identity: Identity },
+): Promise<boolean> {
+  const failure = 'git could not make the commit';
+  if (!isRepository(directory)) {
+    await runOrThrow('git', ['init', '--quiet', `--initial-branch=${mainBranch}`], {
+      cwd: directory,
+      failure,
+    });
+  }
+  const paths = options.paths ?? ['.'];
+  await runOrThrow('git', ['add', '--', ...paths], { cwd: directory, failure });
+  const staged = await run('git', ['diff', '--cached', '--quiet', '--', ...paths], { cwd: directory });
+  if (staged.exitCode === 0) return false;
+
+  const [name, email] = await Promise.all([
+    setting('user.name', directory),
+    setting('user.email', directory),
+  ]);
+  const fallback = { name: name || options.identity.name, email: email || options.identity.email };
+  await runOrThrow('git', ['commit', '--quiet', '--message', options.message, '--', ...paths], {
+    cwd: directory,
+    env: {
+      GIT_AUTHOR_NAME: fallback.name,
+      GIT_AUTHOR_EMAIL: fallback.email,
+      GIT_COMMITTER_NAME: fallback.name,
+      GIT_COMMITTER_EMAIL: fallback.email,
+    },
+    failure,
+  });
+  return true;
+}

@@ -1,0 +1,243 @@
+import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import {
+  expandPath,
+  validateAuthor,
+  validateDomain,
+  validateEmail,
+  validateHost,
+  validateKeyFile,
+  validateKnownHostsFile,
+  validatePort,
+  validateProjectName,
+  validateUser,
+} from './validate.ts';
+
+/** Everything that `yo goboot` may ask, with its type after validation. */
+export interface Answers {
+  projectName: string;
+  author: string;
+  email: string;
+  domain: string;
+  host: string;
+  user: string;
+  port: number;
+  keyFile: string;
+  knownHostsFile: string;
+  jumpHost: string;
+  jumpUser: string;
+  jumpPort: number;
+  jumpKeyFile: string;
+}
+
+export type AnswerName = keyof Answers;
+
+/** What git and the system know about the user, as a source of defaults. */
+export interface Defaults {
+  gitName: string;
+  gitEmail: string;
+}
+
+export interface Question<Name extends AnswerName = AnswerName> {
+  name: Name;
+  /** The long flag without dashes; the project's name is an argument instead. */
+  flag?: string;
+  /** One letter. */
+  short?: string;
+  prompt: string;
+  /** For `--help`. */
+  description: string;
+  /** Turns what was typed into an answer or throws a usage error. */
+  validate: (value: string) => Answers[Name];
+  /** Taken when nothing is typed; without one the question must be answered. */
+  default?: (answers: Partial<Answers>, defaults: Defaults) => string;
+  /** Whether the question makes sense, given the answers so far; an answer given by flag is kept regardless. */
+  when?: (answers: Partial<Answers>) => boolean;
+  /** Never asked, only taken from a flag or an answers file. */
+  flagOnly?: boolean;
+  /** Where the answer is kept for later commands. */
+  keep: 'project' | 'environment' | 'never';
+}
+
+const usualKeyFiles = ['~/.ssh/id_ed25519', '~/.ssh/id_ecdsa', '~/.ssh/id_rsa'];
+
+function usualKeyFile(): string {
+  return usualKeyFiles.find((path) => existsSync(expandPath(path))) ?? '';
+}
+
+function hasJumpHost(answers: Partial<Answers>): boolean {
+  return Boolean(answers.jumpHost);
+}
+
+function define<Name extends AnswerName>(question: Question<Name>): Question {
+  return question as unknown as Question;
+}
+
+/** Every question, in the order in which it is asked. */
+export const questions: readonly Question[] = [
+  define({
+    name: 'projectName',
+    prompt: 'Project name',
+    description: 'Python identifier; the name of the directory and of the package',
+    validate: validateProjectName,
+    keep: 'project',
+  }),
+  define({
+    name: 'domain',
+    flag: 'domain',
+    short: 'D',
+    prompt: 'Domain of the site',
+    description: 'Domain of the site, for example shop.example.com',
+    validate: validateDomain,
+    keep: 'environment',
+  }),
+  define({
+    name: 'author',
+    flag: 'author',
+    short: 'A',
+    prompt: 'Author',
+    description: 'Name of the author; git’s user.name unless given',
+    validate: validateAuthor,
+    default: (_, { gitName }) => gitName,
+    keep: 'project',
+  }),
+  define({
+    name: 'email',
+    flag: 'email',
+    short: 'E',
+    prompt: 'E-mail address for error reports and certificate notices',
+    description: 'E-mail address for error reports and certificate notices; git’s user.email unless given',
+    validate: validateEmail,
+    default: (_, { gitEmail }) => gitEmail,
+    keep: 'project',
+  }),
+  define({
+    name: 'host',
+    flag: 'host',
+    short: 'H',
+    prompt: 'SSH host (name or address)',
+    description: 'Name or address of the server; the domain unless given',
+    validate: validateHost,
+    default: ({ domain }) => domain ?? '',
+    keep: 'environment',
+  }),
+  define({
+    name: 'user',
+    flag: 'user',
+    short: 'U',
+    prompt: 'SSH user (with sudo, without a password)',
+    description: 'Account on the server that may use sudo without a password; your own name unless given',
+    validate: validateUser,
+    default: () => userInfo().username,
+    keep: 'environment',
+  }),
+  define({
+    name: 'port',
+    flag: 'port',
+    short: 'P',
+    prompt: 'SSH port',
+    description: 'SSH port of the server; 22 unless given',
+    validate: validatePort,
+    default: () => '22',
+    keep: 'environment',
+  }),
+  define({
+    name: 'keyFile',
+    flag: 'key-file',
+    short: 'K',
+    prompt: 'Private SSH key (empty: the keys of your agent)',
+    description: 'Private SSH key; the usual one in ~/.ssh, else those of the agent, unless given',
+    validate: validateKeyFile,
+    default: usualKeyFile,
+    keep: 'environment',
+  }),
+  define({
+    name: 'jumpHost',
+    flag: 'jump-host',
+    short: 'J',
+    prompt: 'SSH jump host (empty: none)',
+    description: 'Host to connect through; none unless given',
+    validate: (value) => (value.trim() === '' ? '' : validateHost(value)),
+    default: () => '',
+    keep: 'environment',
+  }),
+  define({
+    name: 'jumpUser',
+    flag: 'jump-user',
+    prompt: 'User on the jump host',
+    description: 'User on the jump host; --user unless given',
+    validate: validateUser,
+    default: ({ user }) => user ?? '',
+    when: hasJumpHost,
+    keep: 'environment',
+  }),
+  define({
+    name: 'jumpPort',
+    flag: 'jump-port',
+    prompt: 'SSH port of the jump host',
+    description: 'SSH port of the jump host; 22 unless given',
+    validate: validatePort,
+    default: () => '22',
+    when: hasJumpHost,
+    keep: 'environment',
+  }),
+  define({
+    name: 'jumpKeyFile',
+    flag: 'jump-key-file',
+    prompt: 'Private SSH key for the jump host',
+    description: 'Private SSH key for the jump host; --key-file unless given',
+    validate: validateKeyFile,
+    default: ({ keyFile }) => keyFile ?? '',
+    when: hasJumpHost,
+    keep: 'environment',
+  }),
+  define({
+    name: 'knownHostsFile',
+    flag: 'known-hosts-file',
+    short: 'N',
+    prompt: 'known_hosts file',
+    description:
+      'known_hosts file that holds the keys of the hosts; otherwise yours, otherwise the key is shown when first seen',
+    validate: validateKnownHostsFile,
+    default: () => '',
+    flagOnly: true,
+    keep: 'never',
+  }),
+];
+
+/** A flag without a prompt: it chooses how a command behaves. */
+export interface Switch {
+  flag: string;
+  short?: string;
+  description: string;
+  /** The placeholder of its value; a switch without one is on or off. */
+  value?: string;
+}
+
+/** Flags that every command takes. */
+export const commonSwitches = {
+  json: { flag: 'json', description: 'Print one JSON object per line, for programs' },
+  quiet: { flag: 'quiet', short: 'q', description: 'Print only problems' },
+  debug: { flag: 'debug', description: 'Show stack traces' },
+} as const satisfies Record<string, Switch>;
+
+/** Further flags, each taken by the commands that name it. */
+export const switches = {
+  answers: { flag: 'answers', value: 'FILE', description: 'YAML file with answers, named as the flags are' },
+  yes: { flag: 'yes', short: 'y', description: 'Take every default and ask nothing' },
+  check: { flag: 'check', description: 'Run the checks and change nothing' },
+  dryRun: { flag: 'dry-run', description: 'Show what would happen and change nothing' },
+  force: { flag: 'force', description: 'Overwrite changed files without asking' },
+  skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
+  rollback: { flag: 'rollback', description: 'Go back to the previous release' },
+  release: { flag: 'release', value: 'RELEASE', description: 'The release to roll back to' },
+  provision: { flag: 'provision', description: 'Provision even when nothing has changed' },
+  environment: { flag: 'environment', value: 'NAME', description: 'Environment; production unless given' },
+  os: {
+    flag: 'os',
+    value: 'OS',
+    description: 'Operating system of the throwaway host: debian13 (default) or debian12',
+  },
+  keep: { flag: 'keep', description: 'Keep the throwaway host until it is removed with --remove' },
+  remove: { flag: 'remove', description: 'Remove throwaway hosts that were kept' },
+} as const satisfies Record<string, Switch>;

@@ -1,0 +1,104 @@
+import type { Stats } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { usageError } from './errors.ts';
+import { projectPaths } from './paths.ts';
+import type { Environment, Project } from './project.ts';
+import { type RenderedFile, renderProject } from './render.ts';
+import { sshConfiguration } from './ssh/configuration.ts';
+import { readIfExists } from './ssh/known-hosts.ts';
+import { count } from './terminal/format.ts';
+import { encryptVariables, newSiteSecrets } from './vault.ts';
+
+const plainFile = 0o644;
+
+/**
+ * Every file of a project that is rendered again on each run: the layers and the ssh configuration, and known_hosts
+ * where its content is known.
+ */
+export async function projectFiles(
+  project: Project,
+  environment: Environment,
+  knownHosts: string,
+): Promise<RenderedFile[]> {
+  return [
+    ...(await renderProject(project, environment)),
+    {
+      path: projectPaths.sshConfiguration,
+      contents: Buffer.from(sshConfiguration(environment)),
+      mode: plainFile,
+    },
+    { path: projectPaths.knownHosts, contents: Buffer.from(knownHosts), mode: plainFile },
+  ];
+}
+
+/** A vault with new secrets for an environment. It is made once; later runs leave it alone. */
+export async function newVaultFile(environment: string, password: string): Promise<RenderedFile> {
+  return {
+    path: projectPaths.vault(environment),
+    contents: Buffer.from(await encryptVariables(newSiteSecrets(), password)),
+    mode: plainFile,
+  };
+}
+
+export interface Comparison {
+  created: string[];
+  changed: string[];
+  identical: string[];
+}
+
+/** Sorts rendered files by what writing them would do to a directory. */
+export async function compareWithDisk(
+  files: readonly RenderedFile[],
+  projectRoot: string,
+): Promise<Comparison> {
+  const comparison: Comparison = { created: [], changed: [], identical: [] };
+  await Promise.all(
+    files.map(async ({ path, contents }) => {
+      comparison[await stateOnDisk(join(projectRoot, path), contents)].push(path);
+    }),
+  );
+  for (const paths of Object.values(comparison)) paths.sort();
+  return comparison;
+}
+
+async function stateOnDisk(path: string, contents: Buffer): Promise<keyof Comparison> {
+  try {
+    if (!(await stat(path)).isFile()) return 'changed';
+    return (await readFile(path)).equals(contents) ? 'identical' : 'changed';
+  } catch {
+    return 'created';
+  }
+}
+
+/** The project's known_hosts with the lines that it did not hold yet. */
+export async function extendedKnownHosts(projectRoot: string, learned: string): Promise<string> {
+  const committed = await readIfExists(join(projectRoot, projectPaths.knownHosts));
+  const lines = committed.split('\n').filter(Boolean);
+  const missing = learned.split('\n').filter((line) => line && !lines.includes(line));
+  return [...lines, ...missing].map((line) => `${line}\n`).join('');
+}
+
+/** `98 new files, 1 changed file: README.md, 6 identical files`, without the parts that are none. */
+export function describeComparison({ created, changed, identical }: Comparison): string {
+  const parts = [
+    created.length > 0 && count(created.length, 'new file'),
+    changed.length > 0 && `${count(changed.length, 'changed file')}: ${changed.join(', ')}`,
+    identical.length > 0 && count(identical.length, 'identical file'),
+  ];
+  return parts.filter(Boolean).join(', ');
+}
+
+/** Throws a usage error when files that differ would be overwritten where nobody can be asked. */
+export function refuseSilentOverwrite({ changed }: Comparison): void {
+  if (changed.length === 0) return;
+  throw usageError(
+    `${count(changed.length, 'file')} of the project differ from what goboot would write: ${changed.join(', ')}`,
+    'Start yo in a terminal to decide file by file, or overwrite them with --force.',
+  );
+}
+
+/** Options for mem-fs-editor: executables keep their mode, all else gets the user's usual one. */
+export function writeOptions(mode: number): { stat?: Stats } {
+  return mode & 0o100 ? { stat: { mode: 0o100755 } as Stats } : {};
+}

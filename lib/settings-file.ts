@@ -1,0 +1,174 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { GobootError, usageError } from './errors.ts';
+import { projectPaths } from './paths.ts';
+import {
+  defaultEnvironment,
+  type Environment,
+  type Project,
+  projectTitle,
+  type SshTarget,
+  siteName,
+} from './project.ts';
+import { type AnswerName, type Answers, questions } from './questions.ts';
+import { quoted } from './validate.ts';
+
+/** The key of `.yo-rc.json` under which Yeoman keeps what belongs to this generator. */
+const generatorKey = 'generator-goboot';
+
+type Kept = Partial<Record<AnswerName, string | number>>;
+
+/** What `.yo-rc.json` holds: the answers that later commands need, and nothing secret. */
+export interface StoredAnswers {
+  project: Kept;
+  environments: Record<string, Kept>;
+}
+
+/** The directory of the goboot project that holds a directory, or undefined outside of one. */
+export function findProjectRoot(start: string): string | undefined {
+  for (let directory = start; ; directory = dirname(directory)) {
+    const file = join(directory, projectPaths.answers);
+    if (existsSync(file) && readKey(file) !== undefined) return directory;
+    if (directory === dirname(directory)) return undefined;
+  }
+}
+
+function readKey(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))[generatorKey];
+  } catch (error) {
+    throw new GobootError(`${quoted(file)} is not valid JSON: ${(error as Error).message}`, {
+      remedy: 'Repair it, or bring it back with: git checkout -- .yo-rc.json',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Where the project of that name is or will be: the surrounding project, the current directory when it is empty and
+ * has that name, otherwise a directory of that name inside it.
+ *
+ * Throws a usage error when the current directory belongs to another project.
+ */
+export function locateProject(
+  currentDirectory: string,
+  projectName: string,
+  surrounding: string | undefined,
+): string {
+  if (surrounding) {
+    const name = readStoredAnswers(surrounding).project.projectName;
+    if (name === projectName) return surrounding;
+    throw usageError(
+      `${quoted(surrounding)} holds the project ${quoted(String(name))}, not ${quoted(projectName)}`,
+      'Leave its directory to start a new project, or leave the name out to render this one again.',
+    );
+  }
+  const isEmpty = readdirSync(currentDirectory).every((entry) => entry === '.git');
+  return isEmpty && basename(currentDirectory) === projectName
+    ? currentDirectory
+    : join(currentDirectory, projectName);
+}
+
+/** Reads the stored answers of a project. Throws a GobootError when the file is damaged. */
+export function readStoredAnswers(projectRoot: string): StoredAnswers {
+  const file = join(projectRoot, projectPaths.answers);
+  const stored = existsSync(file) ? (readKey(file) as Partial<StoredAnswers> | undefined) : undefined;
+  return { project: stored?.project ?? {}, environments: stored?.environments ?? {} };
+}
+
+/** Splits answers by where they are kept; those that are never kept are left out. */
+export function answersToStore(answers: Answers): { project: Kept; environment: Kept } {
+  const pick = (place: 'project' | 'environment'): Kept =>
+    Object.fromEntries(
+      questions
+        .filter(({ keep, name }) => keep === place && answers[name] !== undefined && answers[name] !== '')
+        .map(({ name }) => [name, answers[name]]),
+    );
+  return { project: pick('project'), environment: pick('environment') };
+}
+
+/** Stored answers of one environment as text, to be validated like everything else. */
+export function storedAsText(
+  stored: StoredAnswers,
+  environment: string,
+): Partial<Record<AnswerName, string>> {
+  const kept = { ...stored.project, ...stored.environments[environment] };
+  return Object.fromEntries(Object.entries(kept).map(([name, value]) => [name, String(value)]));
+}
+
+function target(
+  answers: Answers,
+  names: { host: AnswerName; user: AnswerName; port: AnswerName; keyFile: AnswerName },
+): SshTarget {
+  const keyFile = answers[names.keyFile] as string;
+  return {
+    address: answers[names.host] as string,
+    user: answers[names.user] as string,
+    port: answers[names.port] as number,
+    ...(keyFile && { keyFile }),
+  };
+}
+
+/** The project and its environment that answers describe. */
+export function projectFromAnswers(
+  answers: Answers,
+  environmentName: string,
+): { project: Project; environment: Environment } {
+  return {
+    project: {
+      name: answers.projectName,
+      title: projectTitle(answers.projectName),
+      authorName: answers.author,
+      authorEmail: answers.email,
+    },
+    environment: {
+      name: environmentName,
+      site: siteName(answers.projectName, environmentName),
+      domain: answers.domain,
+      host: target(answers, { host: 'host', user: 'user', port: 'port', keyFile: 'keyFile' }),
+      ...(answers.jumpHost && {
+        jump: target(answers, {
+          host: 'jumpHost',
+          user: 'jumpUser',
+          port: 'jumpPort',
+          keyFile: 'jumpKeyFile',
+        }),
+      }),
+    },
+  };
+}
+
+export interface OpenedProject {
+  root: string;
+  project: Project;
+  environment: Environment;
+}
+
+/**
+ * Finds the project that a directory belongs to and one of its environments, production unless named.
+ * Throws a usage error outside of a project and for an environment that it does not have.
+ */
+export function openProject(directory: string, environmentName: string = defaultEnvironment): OpenedProject {
+  const root = findProjectRoot(directory);
+  if (!root) {
+    throw usageError(
+      `${quoted(directory)} is not in a project of goboot`,
+      'Change into the project’s directory, or start a project with: yo goboot',
+    );
+  }
+  const stored = readStoredAnswers(root);
+  if (!stored.environments[environmentName]) {
+    throw usageError(
+      `The project has no environment ${quoted(environmentName)}`,
+      `It has: ${Object.keys(stored.environments).join(', ') || 'none'}.`,
+    );
+  }
+  const values = storedAsText(stored, environmentName);
+  const answers = Object.fromEntries(
+    questions.flatMap(({ name, validate }) => {
+      const value = values[name];
+      return value === undefined ? [] : [[name, validate(value)]];
+    }),
+  ) as unknown as Answers;
+  return { root, ...projectFromAnswers(answers, environmentName) };
+}

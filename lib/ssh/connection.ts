@@ -1,0 +1,142 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GobootError } from '../errors.ts';
+import { type RunResult, run } from '../process.ts';
+import type { Environment, SshTarget } from '../project.ts';
+import { sshConfiguration } from './configuration.ts';
+
+const connectTimeoutSeconds = 10;
+
+export interface SshConnection {
+  /** Runs a shell command on the site's host; the input goes to its standard input. */
+  execute(command: string, input?: string): Promise<RunResult>;
+  /** The known_hosts lines as they are now, including a key that was just seen for the first time. */
+  knownHosts(): Promise<string>;
+  /** ssh's arguments for this connection, for programs that call ssh themselves. */
+  sshArguments: string;
+  /** Removes the temporary files. */
+  close(): Promise<void>;
+}
+
+/**
+ * Prepares connections to the host of an environment with nothing but what the project says: the user's own ssh
+ * configuration plays no part, so that what works here works in the workflow and for a colleague.
+ *
+ * With known host keys every other key is refused; without any, the key that the host shows is accepted and can be
+ * read from `knownHosts`.
+ */
+export async function openConnection(environment: Environment, knownHosts: string): Promise<SshConnection> {
+  const directory = await mkdtemp(join(tmpdir(), 'goboot-ssh-'));
+  const configurationFile = join(directory, 'config');
+  const knownHostsFile = join(directory, 'known_hosts');
+  await writeFile(knownHostsFile, knownHosts, { mode: 0o600 });
+  await writeFile(
+    configurationFile,
+    sshConfiguration(environment, {
+      knownHostsFile,
+      hostKeyChecking: knownHosts.trim() ? 'yes' : 'accept-new',
+    }),
+    { mode: 0o600 },
+  );
+  return {
+    async execute(command, input = '') {
+      const result = await run(
+        'ssh',
+        [
+          '-F',
+          configurationFile,
+          '-o',
+          'BatchMode=yes',
+          '-o',
+          `ConnectTimeout=${connectTimeoutSeconds}`,
+          environment.site,
+          command,
+        ],
+        { input, timeout: 60_000 },
+      );
+      // 255 is ssh's own failure; every other status is the command's.
+      if (result.exitCode === 255) throw connectionError(result.stderr, environment);
+      return result;
+    },
+    knownHosts: () => readFile(knownHostsFile, 'utf8'),
+    sshArguments: `-F ${configurationFile} -o ControlMaster=auto -o ControlPersist=20s`,
+    close: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+/** `user@host`, with the port where it is not the usual one. */
+export function describeTarget({ user, address, port }: SshTarget): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return `${user}@${host}${port === 22 ? '' : `:${port}`}`;
+}
+
+interface Symptom {
+  pattern: RegExp;
+  message: (target: string) => string;
+  remedy: string | ((environment: Environment) => string);
+}
+
+const symptoms: readonly Symptom[] = [
+  {
+    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed/i,
+    message: (target) => `The host key of ${target} is not the one in known_hosts`,
+    remedy:
+      'If the server was installed anew, remove its old line from .ansible/known_hosts (or your own known_hosts) and try again; otherwise somebody may be listening in.',
+  },
+  {
+    pattern: /Host key verification failed|No .* host key is known/i,
+    message: (target) => `The host key of ${target} is not in the known_hosts file`,
+    remedy: 'Add the line that the server’s administrator gives you, or leave --known-hosts-file out.',
+  },
+  {
+    pattern: /UNPROTECTED PRIVATE KEY FILE/,
+    message: () => 'The key file can be read by others, and ssh refuses it',
+    remedy: ({ host }) => `Run: chmod 600 ${host.keyFile ?? 'KEY_FILE'}`,
+  },
+  {
+    pattern: /invalid format|error in libcrypto|no start line/i,
+    message: () => 'ssh cannot read the key file',
+    remedy:
+      'Check the file: it may be cut short or have Windows line ends. ssh-keygen -y -f FILE must print its public half.',
+  },
+  {
+    pattern: /Could not resolve hostname/,
+    message: (target) => `The name of ${target} is not known to the DNS`,
+    remedy: 'Check the spelling of --host.',
+  },
+  {
+    pattern: /Connection refused/,
+    message: (target) => `${target} refused the connection`,
+    remedy: 'Check --port, and that the SSH server runs.',
+  },
+  {
+    pattern: /timed out|No route to host|Network is unreachable/i,
+    message: (target) => `${target} does not answer`,
+    remedy: 'Check --host and --port, that the server runs, and that its firewall lets you in.',
+  },
+  {
+    pattern: /Permission denied|Too many authentication failures|No more authentication methods/,
+    message: (target) => `${target} did not accept the key`,
+    remedy: ({ host }) =>
+      `Add the public half of ${host.keyFile ?? 'a key of your agent'} to ~/.ssh/authorized_keys of that account, or give another --key-file or --user. A key with a passphrase must be in your agent: ssh-add ${host.keyFile ?? ''}`.trim(),
+  },
+];
+
+function connectionError(stderr: string, environment: Environment): GobootError {
+  const { host, jump } = environment;
+  // ssh tells of the jump host under its own name; whatever does not name it concerns the host behind it.
+  const atJump =
+    jump !== undefined &&
+    (stderr.includes(jump.address) || /stdio forwarding failed|UNKNOWN port/.test(stderr));
+  const target = describeTarget(atJump ? jump : host);
+  const symptom = symptoms.find(({ pattern }) => pattern.test(stderr));
+  if (!symptom) {
+    const detail = stderr.trim().split('\n').at(-1) ?? 'ssh gave no reason';
+    return new GobootError(`The connection to ${target} failed: ${detail}`, {
+      remedy: 'Try the same with ssh -v.',
+    });
+  }
+  const remedy = typeof symptom.remedy === 'string' ? symptom.remedy : symptom.remedy(environment);
+  return new GobootError(symptom.message(target), { remedy });
+}

@@ -1,0 +1,218 @@
+import { styleText } from 'node:util';
+import ora, { type Ora } from 'ora';
+import type { GobootError } from '../errors.ts';
+import { formatSeconds } from './format.ts';
+
+/** A running step: its text may change while it runs, and it ends in one of three ways. */
+export interface StepHandle {
+  /** Shows what is being done at the moment. */
+  update(detail: string): void;
+  done(detail?: string): void;
+  skipped(reason: string): void;
+  failed(): void;
+}
+
+/** Tells the user what happens. One implementation per kind of reader. */
+export interface Reporter {
+  /** A title with lines of what is about to happen. */
+  plan(title: string, lines: readonly string[]): void;
+  step(name: string): StepHandle;
+  info(message: string): void;
+  warn(message: string): void;
+  /** The end of a command that succeeded: what there is now, and what to do next. */
+  result(data: Record<string, unknown>, lines: readonly string[]): void;
+  failure(error: GobootError): void;
+}
+
+export type ReporterKind = 'terminal' | 'plain' | 'json' | 'quiet';
+
+/** Chooses the reporter for the flags and for where the output goes. */
+export function createReporter(flags: { json: boolean; quiet: boolean }): Reporter {
+  if (flags.json) return new JsonReporter();
+  if (flags.quiet) return new QuietReporter();
+  return process.stdout.isTTY && !process.env.CI ? new TerminalReporter() : new PlainReporter();
+}
+
+function colored(style: Parameters<typeof styleText>[0], text: string): string {
+  // styleText of Node 20 does not look at these conventions itself.
+  if (process.env.NO_COLOR || !process.stdout.isTTY) return text;
+  return styleText(style, text);
+}
+
+function printFailure(error: GobootError): void {
+  process.stderr.write(`\n${colored('red', '✖')} ${error.message}\n`);
+  if (error.remedy) process.stderr.write(`  ${error.remedy}\n`);
+}
+
+class TerminalReporter implements Reporter {
+  plan(title: string, lines: readonly string[]): void {
+    console.log(`\n${colored('bold', title)}`);
+    for (const line of lines) console.log(`  ${line}`);
+    console.log();
+  }
+
+  step(name: string): StepHandle {
+    const started = performance.now();
+    const spinner: Ora = ora({ text: name, stream: process.stdout, discardStdin: false }).start();
+    const elapsed = () => colored('dim', formatSeconds((performance.now() - started) / 1000));
+    const withDetail = (detail?: string) => (detail ? `${name} ${colored('dim', `· ${detail}`)}` : name);
+    return {
+      update: (detail) => {
+        spinner.text = withDetail(detail);
+      },
+      done: (detail) => {
+        spinner.succeed(`${withDetail(detail)} ${elapsed()}`);
+      },
+      skipped: (reason) => {
+        spinner.stopAndPersist({ symbol: colored('dim', '–'), text: withDetail(reason) });
+      },
+      failed: () => {
+        spinner.fail(`${name} ${elapsed()}`);
+      },
+    };
+  }
+
+  info(message: string): void {
+    console.log(`${colored('blue', 'ℹ')} ${message}`);
+  }
+
+  warn(message: string): void {
+    console.log(`${colored('yellow', '⚠')} ${message}`);
+  }
+
+  result(_data: Record<string, unknown>, lines: readonly string[]): void {
+    console.log();
+    for (const line of lines) console.log(line);
+  }
+
+  failure(error: GobootError): void {
+    printFailure(error);
+  }
+}
+
+class PlainReporter implements Reporter {
+  plan(title: string, lines: readonly string[]): void {
+    console.log(title);
+    for (const line of lines) console.log(`  ${line}`);
+  }
+
+  step(name: string): StepHandle {
+    const started = performance.now();
+    const end = (status: string, detail?: string) => {
+      const seconds = formatSeconds((performance.now() - started) / 1000);
+      console.log(`${name}: ${status}${detail ? `, ${detail}` : ''} (${seconds})`);
+    };
+    return {
+      update: () => {},
+      done: (detail) => end('done', detail),
+      skipped: (reason) => console.log(`${name}: skipped, ${reason}`),
+      failed: () => end('failed'),
+    };
+  }
+
+  info(message: string): void {
+    console.log(message);
+  }
+
+  warn(message: string): void {
+    console.log(`Warning: ${message}`);
+  }
+
+  result(_data: Record<string, unknown>, lines: readonly string[]): void {
+    for (const line of lines) console.log(line);
+  }
+
+  failure(error: GobootError): void {
+    printFailure(error);
+  }
+}
+
+class QuietReporter implements Reporter {
+  plan(): void {}
+
+  step(): StepHandle {
+    return { update: () => {}, done: () => {}, skipped: () => {}, failed: () => {} };
+  }
+
+  info(): void {}
+
+  warn(message: string): void {
+    process.stderr.write(`Warning: ${message}\n`);
+  }
+
+  result(): void {}
+
+  failure(error: GobootError): void {
+    printFailure(error);
+  }
+}
+
+class JsonReporter implements Reporter {
+  plan(title: string, lines: readonly string[]): void {
+    this.#print({ event: 'plan', title, lines });
+  }
+
+  step(name: string): StepHandle {
+    const started = performance.now();
+    const end = (status: string, detail?: string) =>
+      this.#print({
+        event: 'step',
+        name,
+        status,
+        seconds: Number(((performance.now() - started) / 1000).toFixed(3)),
+        ...(detail && { detail }),
+      });
+    return {
+      update: (detail) => this.#print({ event: 'progress', name, detail }),
+      done: (detail) => end('done', detail),
+      skipped: (reason) => end('skipped', reason),
+      failed: () => end('failed'),
+    };
+  }
+
+  info(message: string): void {
+    this.#print({ event: 'info', message });
+  }
+
+  warn(message: string): void {
+    this.#print({ event: 'warning', message });
+  }
+
+  result(data: Record<string, unknown>): void {
+    this.#print({ event: 'result', ...data });
+  }
+
+  failure(error: GobootError): void {
+    this.#print({
+      event: 'error',
+      message: error.message,
+      exitCode: error.code,
+      ...(error.remedy && { remedy: error.remedy }),
+    });
+  }
+
+  #print(event: Record<string, unknown>): void {
+    process.stdout.write(`${JSON.stringify(event)}\n`);
+  }
+}
+
+/**
+ * Runs one step: reports its beginning, its end with the time, and its failure, which is thrown on.
+ * The function may return a detail for the user.
+ */
+export async function runStep<T>(
+  reporter: Reporter,
+  name: string,
+  action: (step: StepHandle) => Promise<T>,
+  detailOf?: (value: T) => string | undefined,
+): Promise<T> {
+  const step = reporter.step(name);
+  try {
+    const value = await action(step);
+    step.done(detailOf?.(value));
+    return value;
+  } catch (error) {
+    step.failed();
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+import { exitCodes, GobootError } from './errors.ts';
+import { type HostFacts, readHostFacts } from './preflight/host-facts.ts';
+import type { Environment } from './project.ts';
+import { openConnection, type SshConnection } from './ssh/connection.ts';
+import { fingerprints, knownHostsFor } from './ssh/known-hosts.ts';
+import { quoted } from './validate.ts';
+
+/** A connection to a host, the keys that identify it, and what it says of itself. */
+export interface TrustedHost {
+  connection: SshConnection;
+  knownHosts: string;
+  /** Whether the host showed its key for the first time; then the user should compare the fingerprints. */
+  firstSeen: boolean;
+  fingerprints: string[];
+  facts: Promise<HostFacts>;
+}
+
+export interface HostKeySources {
+  /** Path of the project's committed known_hosts file, which need not exist. */
+  committed: string;
+  /** Path of a known_hosts file that the user vouches for. */
+  given?: string;
+  /** Path of the user's own known_hosts file. */
+  own: string;
+}
+
+async function knownKeys(
+  environment: Environment,
+  { committed, given, own }: HostKeySources,
+): Promise<string> {
+  const keys = await knownHostsFor(environment, committed);
+  if (keys) return keys;
+  if (given) {
+    const givenKeys = await knownHostsFor(environment, given);
+    if (givenKeys) return givenKeys;
+    throw new GobootError(`The known_hosts file ${quoted(given)} has no key for every host on the way`, {
+      exitCode: exitCodes.preflight,
+      remedy: `Add the key of ${environment.jump ? `${environment.jump.address} and ` : ''}${environment.host.address}.`,
+    });
+  }
+  return knownHostsFor(environment, own);
+}
+
+/**
+ * Logs in to the host of an environment. Its key must be one that the project, the given file or the user's own
+ * known_hosts file holds; only when none of them knows the host is the key that it shows accepted, and reported.
+ *
+ * A failed login rejects `facts`, not this function, so that it can be reported among other checks.
+ */
+export async function connectToHost(environment: Environment, sources: HostKeySources): Promise<TrustedHost> {
+  const known = await knownKeys(environment, sources);
+  const connection = await openConnection(environment, known);
+  const facts = readHostFacts(connection);
+  await facts.catch(() => {});
+  const knownHosts = await connection.knownHosts();
+  return { connection, knownHosts, firstSeen: !known, fingerprints: await fingerprints(knownHosts), facts };
+}

@@ -1,0 +1,199 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { domainToASCII } from 'node:url';
+import validator from 'validator';
+import { usageError } from './errors.ts';
+import { reservedModuleNames } from './reserved-names.ts';
+
+// A Linux user name has at most 32 characters (useradd(8)), and a site's user is called <project>-<environment>.
+export const longestProjectName = 20;
+export const longestEnvironmentName = 11;
+
+// RFC 1035, section 2.3.4, without the final dot.
+const longestName = 253;
+
+// domainToASCII reads a name as a URL's host and stops at these, so a rest behind them would vanish.
+const urlSyntax = /[/\\?#@\s]/;
+
+const controlCharacters = /\p{Cc}/u;
+
+/** Makes a value visible in a message, whatever characters it holds. */
+export function quoted(value: string): string {
+  return JSON.stringify(value);
+}
+
+/** Checks the name of a project. Throws a usage error that says what is wrong with it. */
+export function validateProjectName(value: string): string {
+  if (!/^[a-z][a-z0-9_]*$/.test(value)) {
+    throw usageError(
+      `The project name ${quoted(value)} is not usable: it becomes a Python package`,
+      'Use lower-case letters, digits and underscores, and begin with a letter, for example my_shop.',
+    );
+  }
+  if (value.length > longestProjectName) {
+    throw usageError(
+      `The project name ${quoted(value)} has ${value.length} characters`,
+      `Use at most ${longestProjectName}: user names on the server derive from it.`,
+    );
+  }
+  if (value.endsWith('_') || value.includes('__')) {
+    throw usageError(
+      `The project name ${quoted(value)} has underscores in unusual places`,
+      'Put single underscores between words, for example my_shop.',
+    );
+  }
+  const owner = reservedModuleNames.get(value);
+  if (owner) {
+    throw usageError(
+      `The project name ${quoted(value)} is taken by ${owner}`,
+      `Choose another one, for example my_${value}: Python could not import both.`,
+    );
+  }
+  return value;
+}
+
+/** Checks an author's name. Throws a usage error. */
+export function validateAuthor(value: string): string {
+  const name = value.trim();
+  if (!name) throw usageError('The author is empty', 'Give the name that commits should carry.');
+  if (name.length > 100 || controlCharacters.test(name) || /[<>]/.test(name)) {
+    throw usageError(
+      `The author ${quoted(value)} is not usable`,
+      'Use at most 100 characters, without line breaks, < and >.',
+    );
+  }
+  return name;
+}
+
+/** Checks an e-mail address. Throws a usage error. */
+export function validateEmail(value: string): string {
+  const email = value.trim();
+  if (!validator.default.isEmail(email, { allow_utf8_local_part: false })) {
+    throw usageError(`${quoted(value)} is not an e-mail address`, 'Give one such as ada@example.com.');
+  }
+  return email;
+}
+
+/**
+ * Checks a domain and returns its ASCII form in lower case (punycode for an internationalised name).
+ * Throws a usage error.
+ */
+export function validateDomain(value: string): string {
+  const trimmed = value.trim().replace(/\.$/, '');
+  const refuse = (reason: string) =>
+    usageError(`The domain ${quoted(value)} ${reason}`, 'Give a bare name such as shop.example.com.');
+  if (!trimmed) throw refuse('is empty');
+  if (/^[a-z]+:\/\//i.test(trimmed)) throw refuse('is a URL');
+  if (urlSyntax.test(trimmed)) throw refuse('holds characters that are not part of a name');
+  if (isIP(trimmed.replace(/^\[|\]$/g, '')))
+    throw refuse('is an address, and certificates are made out to names');
+  if (trimmed.includes(':')) throw refuse('holds a port');
+  if (trimmed.includes('*')) throw refuse('is a wildcard');
+  const ascii = domainToASCII(trimmed);
+  if (!ascii || ascii.length > longestName || !validator.default.isFQDN(ascii))
+    throw refuse('is not a domain name');
+  return ascii.toLowerCase();
+}
+
+/** Checks a host name or an IPv4 or IPv6 address; brackets around the latter are removed. Throws a usage error. */
+export function validateHost(value: string): string {
+  const trimmed = value.trim();
+  const bare = /^\[.*\]$/.test(trimmed) ? trimmed.slice(1, -1) : trimmed;
+  if (isIP(bare)) return bare.toLowerCase();
+  const refuse = (
+    reason: string,
+    remedy = 'Give a name such as server.example.com, an IPv4 or an IPv6 address.',
+  ) => usageError(`The host ${quoted(value)} ${reason}`, remedy);
+  if (!bare) throw refuse('is empty');
+  if (bare.includes('@')) throw refuse('holds a user name', 'Give the user with --user.');
+  if (/^[^:]+:\d+$/.test(bare)) throw refuse('holds a port', 'Give the port with --port.');
+  if (/^[\d.]+$/.test(bare)) throw refuse('looks like an IPv4 address but is none');
+  if (bare.includes(':')) throw refuse('looks like an IPv6 address but is none');
+  if (urlSyntax.test(bare)) throw refuse('holds characters that are not part of a name');
+  const ascii = domainToASCII(bare);
+  if (!ascii || ascii.length > longestName || !validator.default.isFQDN(ascii, { require_tld: false }))
+    throw refuse('is not a host name');
+  return ascii.toLowerCase();
+}
+
+/** Checks the name of a Linux account. Throws a usage error. */
+export function validateUser(value: string): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(value)) {
+    throw usageError(
+      `${quoted(value)} is not a user name`,
+      'Give the account on the server, for example debian.',
+    );
+  }
+  return value;
+}
+
+/** Checks a TCP port. Throws a usage error. */
+export function validatePort(value: string): number {
+  const port = /^[0-9]{1,5}$/.test(value.trim()) ? Number(value) : 0;
+  if (port < 1 || port > 65535) {
+    throw usageError(
+      `The port ${quoted(value)} is not a number from 1 to 65535`,
+      'SSH usually listens on 22.',
+    );
+  }
+  return port;
+}
+
+/** Replaces a leading `~/` by the home directory and makes the path absolute. */
+export function expandPath(path: string): string {
+  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
+}
+
+function validateReadableFile(value: string, what: string): string {
+  const path = expandPath(value);
+  const remedy = 'Give the path of an existing file.';
+  if (controlCharacters.test(value)) throw usageError(`The ${what} ${quoted(value)} is not a path`, remedy);
+  if (!existsSync(path)) throw usageError(`The ${what} ${quoted(value)} does not exist`, remedy);
+  if (!statSync(path).isFile()) throw usageError(`The ${what} ${quoted(value)} is not a file`, remedy);
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw usageError(`The ${what} ${quoted(value)} cannot be read: ${(error as Error).message}`, remedy);
+  }
+}
+
+/**
+ * Checks that a path names a private key, by its first line, and returns the path as it was written.
+ * The empty string stands for "the keys of the SSH agent". Throws a usage error.
+ */
+export function validateKeyFile(value: string): string {
+  if (value.trim() === '') return '';
+  const contents = validateReadableFile(value, 'key file');
+  if (/^(ssh-|ecdsa-|sk-)/.test(contents)) {
+    throw usageError(
+      `The key file ${quoted(value)} is a public key`,
+      `Give the private one, usually ${value.replace(/\.pub$/, '') || 'the same name without .pub'}.`,
+    );
+  }
+  if (!/^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/.test(contents)) {
+    throw usageError(
+      `The key file ${quoted(value)} is not a private SSH key`,
+      'Make one with: ssh-keygen -t ed25519',
+    );
+  }
+  return value;
+}
+
+/** Checks that a path names a known_hosts file. Throws a usage error. */
+export function validateKnownHostsFile(value: string): string {
+  const contents = validateReadableFile(value, 'known_hosts file');
+  const lines = contents.split('\n').filter((line) => line.trim() && !line.startsWith('#'));
+  const wrong = lines.find(
+    (line) => !/^(@\S+\s+)?\S+\s+(ssh|ecdsa|sk)-\S+\s+[A-Za-z0-9+/]+=*(\s|$)/.test(line),
+  );
+  if (wrong !== undefined) {
+    throw usageError(
+      `The known_hosts file ${quoted(value)} has a line that is none: ${quoted(wrong.slice(0, 60))}`,
+      'Each line is: host key-type key.',
+    );
+  }
+  if (lines.length === 0) throw usageError(`The known_hosts file ${quoted(value)} holds no key`);
+  return value;
+}

@@ -1,0 +1,1 @@
+"""Settings: base holds what all environments share, the other modules what differs."""

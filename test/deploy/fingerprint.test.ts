@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
+import { commit } from '../../lib/git.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const identity = { name: 'Ada', email: 'ada@example.com' };
+
+async function project(): Promise<string> {
+  const root = temporaryDirectory();
+  for (const [path, contents] of Object.entries({
+    'manage.py': '',
+    '.ansible/provision.yml': '- hosts: all\n',
+    '.ansible/roles/nginx/tasks/main.yml': '[]\n',
+    '.ansible/inventory/production/hosts.yml': 'all:\n',
+    '.ansible/inventory/staging/hosts.yml': 'all:\n',
+  })) {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    writeFileSync(join(root, path), contents);
+  }
+  await commit(root, { message: 'Start', identity });
+  return root;
+}
+
+async function fingerprintAfter(root: string, path: string): Promise<string> {
+  writeFileSync(join(root, path), 'changed\n');
+  await commit(root, { message: 'Change', paths: [path], identity });
+  return provisionFingerprint(root, 'production');
+}
+
+test('the fingerprint is the one that the playbook computes', async () => {
+  const root = await project();
+  const pipe =
+    'git ls-files -s -- provision.yml group_vars roles inventory/production | git hash-object --stdin';
+  const expected = execFileSync('sh', ['-c', pipe], { cwd: join(root, '.ansible'), encoding: 'utf8' }).trim();
+  expect(await provisionFingerprint(root, 'production')).toBe(expected);
+});
+
+test('it changes with a role and with the environment’s inventory, and with nothing else', async () => {
+  const root = await project();
+  const before = await provisionFingerprint(root, 'production');
+  expect(await fingerprintAfter(root, 'manage.py')).toBe(before);
+  expect(await fingerprintAfter(root, '.ansible/inventory/staging/hosts.yml')).toBe(before);
+  const withRole = await fingerprintAfter(root, '.ansible/roles/nginx/tasks/main.yml');
+  expect(withRole).not.toBe(before);
+  expect(await fingerprintAfter(root, '.ansible/inventory/production/hosts.yml')).not.toBe(withRole);
+});

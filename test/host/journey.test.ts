@@ -1,0 +1,224 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { fetchLivePage } from '../../lib/deploy/live.ts';
+import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
+import { visitInChromium } from '../support/browser.ts';
+import { sampleCommandLines } from '../support/command-lines.ts';
+import { type LoadResult, startLoad } from '../support/load.ts';
+import { git, projectFile } from '../support/scaffold.ts';
+import { startTestHost, type TestHost } from '../support/test-host.ts';
+import { Workplace } from '../support/workplace.ts';
+
+// One site, from an idea to its tenth day: the tests build on each other, in this order.
+
+const domain = 'shop.example.com';
+const site = 'shop-production';
+
+let session: Rehearsal;
+let host: TestHost;
+let place: Workplace;
+
+beforeAll(async () => {
+  session = await openRehearsal();
+  host = await startTestHost(session, 'journey');
+  place = new Workplace();
+});
+afterAll(() => session?.close());
+
+interface Run {
+  exitCode: number;
+  events: Record<string, unknown>[];
+  /** The last event: the result, or the error. */
+  result: Record<string, unknown>;
+  output: string;
+}
+
+async function yo(args: string[], cwd = 'shop'): Promise<Run> {
+  const { exitCode, stdout, stderr } = await place.yo([...args, '--json'], { cwd });
+  const events = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  return { exitCode, events, result: events.at(-1) ?? {}, output: `${stdout}\n${stderr}` };
+}
+
+const onHost = async (command: string) => (await host.rootShell(command)).stdout.trim();
+const health = async (): Promise<{ release: string }> =>
+  JSON.parse((await fetchLivePage({ domain, address: host.address, path: '/health/' })).body);
+
+/** Changes a file of the project and commits it. */
+async function commitChange(path: string, change: (text: string) => string): Promise<void> {
+  const file = join(place.cwd, 'shop', path);
+  writeFileSync(file, change(readFileSync(file, 'utf8')));
+  await git(place, 'commit', '--quiet', '--all', '--message', `Change ${path}`);
+}
+
+test('yo goboot takes an idea to a live site', async () => {
+  const stopSampling = sampleCommandLines();
+  const { exitCode, result, output, events } = await yo(
+    [
+      'goboot',
+      'shop',
+      '--yes',
+      `--domain=${domain}`,
+      '--author=Ada Example',
+      '--email=ada@example.com',
+      `--host=${host.address}`,
+      `--user=${host.user}`,
+      `--key-file=${host.keyFileFor(place)}`,
+      `--known-hosts-file=${host.knownHostsFileFor(place)}`,
+    ],
+    '.',
+  );
+  const commandLines = [...(await stopSampling())].join('\n');
+  expect(exitCode, output).toBe(0);
+  expect(result).toMatchObject({
+    event: 'result',
+    status: 'live',
+    url: `https://${domain}/`,
+    page: { status: 200 },
+    services: { database: { ok: true }, cache: { ok: true }, tasks: { ok: true } },
+  });
+
+  // No certificate authority can look at a host without a public name, so the site has to say that it made its own.
+  expect(result.certificate).toMatchObject({ selfSigned: true, trusted: false });
+  expect(
+    events
+      .filter(({ event }) => event === 'warning')
+      .map(({ message }) => message)
+      .join('\n'),
+  ).toMatch(/self-signed/);
+
+  const vault = '.ansible/inventory/production/group_vars/all/vault.yml';
+  const password = projectFile(place, '.ansible/vault_password').trim();
+  const opened = await place.run(
+    [
+      'uv',
+      'run',
+      '--quiet',
+      '--only-group',
+      'ansible',
+      'ansible-vault',
+      'view',
+      '--vault-password-file',
+      '.ansible/vault_password',
+      vault,
+    ],
+    { cwd: 'shop' },
+  );
+  const secrets = [password, ...Object.values(parse(opened.stdout) as Record<string, string>)];
+  expect(secrets).toHaveLength(3);
+  const logs = (await place.run(['sh', '-c', 'cat .ansible/logs/*'], { cwd: 'shop' })).stdout;
+  expect(logs).toContain('PLAY RECAP');
+  expect(commandLines).toContain('ansible-playbook');
+  const places = {
+    commandLines,
+    logs,
+    output,
+    history: await git(place, 'log', '--all', '--patch'),
+    settings: projectFile(place, '.yo-rc.json'),
+    journal: await onHost('journalctl --no-pager --quiet'),
+  };
+  for (const secret of secrets) {
+    for (const [where, text] of Object.entries(places)) expect(text.includes(secret), where).toBe(false);
+  }
+});
+
+test('everything is up, nothing failed, and only SSH and the web server can be reached', async () => {
+  expect(await onHost('systemctl --failed --no-legend')).toBe('');
+  expect(await onHost('systemctl is-system-running')).toBe('running');
+  const listening = await onHost("ss --no-header --listening --numeric --tcp | awk '{print $4}'");
+  const open = listening.split('\n').filter((address) => !/^(127\.|\[::1\]|\[::ffff:127\.)/.test(address));
+  expect([...new Set(open.map((address) => address.split(':').at(-1)))].sort()).toEqual(['22', '443', '80']);
+});
+
+test('every unit of the site is sandboxed', async () => {
+  const units = await onHost(
+    `systemctl list-units --plain --no-legend '${site}-*' | awk '{print $1}' | grep service`,
+  );
+  expect(units).toMatch(/-web@.*\n.*-worker@/);
+  for (const unit of units.split('\n').filter((name) => !name.includes('boot'))) {
+    const exposure = Number(
+      (await onHost(`systemd-analyze security --no-pager '${unit}' | tail -n 1`)).match(/([\d.]+) \w+/)?.[1],
+    );
+    expect(exposure, unit).toBeLessThanOrEqual(1.5);
+  }
+});
+
+test('a visitor sees the page as it is meant, at every width and in the dark', async () => {
+  for (const width of [390, 1280]) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const screenshot = join(place.temporary, `${width}-${colorScheme}.png`);
+      const visit = await visitInChromium({ domain, address: host.address, width, colorScheme, screenshot });
+      expect(visit).toMatchObject({
+        status: 200,
+        heading: 'Shop',
+        problems: [],
+        externalRequests: [],
+        overflows: false,
+      });
+    }
+  }
+});
+
+test('a second provisioning changes nothing', async () => {
+  const { exitCode, events, output } = await yo(['goboot:deploy', '--provision', '--yes']);
+  expect(exitCode, output).toBe(0);
+  const provisioned = events.find(({ event, name }) => event === 'step' && name === 'Provision the host');
+  expect(provisioned?.detail).toMatch(/, 0 changed$/);
+});
+
+test('deploying the same commit again is no work', async () => {
+  const { exitCode, events, output } = await yo(['goboot:deploy', '--yes']);
+  expect(exitCode, output).toBe(0);
+  const steps = events.filter(({ event }) => event === 'step').map(({ name }) => name);
+  expect(steps).not.toContain('Provision the host');
+  expect(
+    events.find(({ name, event }) => event === 'step' && name === 'Deploy the commit')?.detail,
+  ).toContain('unchanged');
+});
+
+test('a new commit goes live and back again without a lost request', async () => {
+  const before = (await health()).release;
+  await commitChange('templates/pages/home.html', (text) => `${text}{# changed #}\n`);
+  const stopLoad = startLoad({ domain, address: host.address, perSecond: 50 });
+  let load: LoadResult;
+  try {
+    const deployed = await yo(['goboot:deploy', '--yes']);
+    expect(deployed.exitCode, deployed.output).toBe(0);
+    expect((await health()).release).not.toBe(before);
+    const rolledBack = await yo(['goboot:deploy', '--rollback', '--yes']);
+    expect(rolledBack.exitCode, rolledBack.output).toBe(0);
+  } finally {
+    load = await stopLoad();
+  }
+  expect((await health()).release).toBe(before);
+  expect(load.lost).toEqual([]);
+  expect(load.requests).toBeGreaterThan(200);
+  expect(load.releases).toHaveLength(2);
+});
+
+test('a release that does not start leaves the old one live and says why', async () => {
+  const before = (await health()).release;
+  await commitChange('shop/urls.py', (text) => `${text}\nimport no_such_module\n`);
+  const { exitCode, result, output } = await yo(['goboot:deploy', '--yes']);
+  expect(exitCode, output).toBe(1);
+  expect(result).toMatchObject({
+    event: 'error',
+    exitCode: 1,
+    message: expect.stringContaining('no_such_module'),
+  });
+  expect((await health()).release).toBe(before);
+  expect(await onHost(`ls /srv/${site}/releases | wc -l`)).toBe('2');
+  await git(place, 'revert', '--no-edit', 'HEAD');
+});
+
+test('after a reboot the site is back by itself', async () => {
+  const before = (await health()).release;
+  await host.reboot();
+  await onHost('systemctl is-system-running --wait');
+  expect((await health()).release).toBe(before);
+  expect(await onHost('systemctl --failed --no-legend')).toBe('');
+});

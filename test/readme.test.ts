@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { packageRoot } from '../lib/paths.ts';
+import { withOptions } from '../scripts/readme-options.ts';
+
+const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+const { scripts } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+
+test('the README lists the options that there are', () => {
+  expect(withOptions(readme), 'run: npm run update:readme').toBe(readme);
+});
+
+test('the scripts that the documents name exist', () => {
+  const documents = readme + readFileSync(join(packageRoot, 'CONTRIBUTING.md'), 'utf8');
+  const named = [...documents.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name as string);
+  expect(named.length).toBeGreaterThan(3);
+  expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});

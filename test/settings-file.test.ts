@@ -1,0 +1,115 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { collectAnswers } from '../lib/ask.ts';
+import { questions } from '../lib/questions.ts';
+import {
+  answersToStore,
+  findProjectRoot,
+  locateProject,
+  openProject,
+  projectFromAnswers,
+  readStoredAnswers,
+} from '../lib/settings-file.ts';
+import { temporaryDirectory } from './support/temporary-directory.ts';
+
+const answers = await collectAnswers(questions, {
+  flags: {
+    projectName: 'shop',
+    domain: 'shop.example.com',
+    author: 'Ada',
+    email: 'ada@example.com',
+    user: 'debian',
+    keyFile: '',
+    jumpHost: 'jump.example.com',
+  },
+  file: {},
+  stored: {},
+  defaults: { gitName: '', gitEmail: '' },
+});
+
+function projectDirectory(
+  stored: unknown = {
+    project: answersToStore(answers).project,
+    environments: { production: answersToStore(answers).environment },
+  },
+): string {
+  const root = temporaryDirectory();
+  writeFileSync(join(root, '.yo-rc.json'), JSON.stringify({ 'generator-goboot': stored }));
+  return root;
+}
+
+test('answers are kept by project and environment, and come back as the same project', () => {
+  const opened = openProject(projectDirectory());
+  expect(opened).toMatchObject(projectFromAnswers(answers, 'production'));
+  expect(opened.environment).toMatchObject({
+    site: 'shop-production',
+    domain: 'shop.example.com',
+    host: { address: 'shop.example.com', user: 'debian', port: 22 },
+    jump: { address: 'jump.example.com', user: 'debian', port: 22 },
+  });
+});
+
+test('a project is found from any directory below it', () => {
+  const root = projectDirectory();
+  const below = join(root, 'pages', 'templates');
+  mkdirSync(below, { recursive: true });
+  expect(findProjectRoot(below)).toBe(root);
+  expect(openProject(below).root).toBe(root);
+});
+
+test('the settings of another generator are no project of ours', () => {
+  const root = temporaryDirectory();
+  writeFileSync(join(root, '.yo-rc.json'), JSON.stringify({ 'generator-other': {} }));
+  expect(findProjectRoot(root)).toBeUndefined();
+});
+
+test('outside of a project the message says where one is', () => {
+  const directory = temporaryDirectory();
+  expect(() => openProject(directory)).toThrowError(
+    expect.objectContaining({ code: 2, message: expect.stringContaining(directory) }),
+  );
+});
+
+test('an environment that does not exist is refused with those that do', () => {
+  expect(() => openProject(projectDirectory(), 'staging')).toThrowError(
+    expect.objectContaining({
+      code: 2,
+      message: expect.stringContaining('"staging"'),
+      remedy: 'It has: production.',
+    }),
+  );
+});
+
+test('a damaged file is named, with a way to repair it', () => {
+  const root = temporaryDirectory();
+  writeFileSync(join(root, '.yo-rc.json'), '{ "generator-goboot": ');
+  expect(() => findProjectRoot(root)).toThrowError(
+    expect.objectContaining({ code: 1, message: expect.stringContaining('.yo-rc.json') }),
+  );
+});
+
+test('a new project goes into a directory of its name', () => {
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory, 'notes.txt'), '');
+  expect(locateProject(directory, 'shop', undefined)).toBe(join(directory, 'shop'));
+});
+
+test('an empty directory that already has the name is taken', () => {
+  const directory = join(temporaryDirectory(), 'shop');
+  mkdirSync(directory);
+  expect(locateProject(directory, 'shop', undefined)).toBe(directory);
+  expect(basename(locateProject(directory, 'other', undefined))).toBe('other');
+});
+
+test('another project’s directory is refused', () => {
+  const root = projectDirectory();
+  expect(locateProject(root, 'shop', root)).toBe(root);
+  expect(() => locateProject(root, 'blog', root)).toThrowError(
+    expect.objectContaining({ code: 2, message: expect.stringContaining('"blog"') }),
+  );
+});
+
+test('a directory without settings has no stored answers', () => {
+  expect(readStoredAnswers(temporaryDirectory())).toEqual({ project: {}, environments: {} });
+});

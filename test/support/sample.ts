@@ -1,0 +1,17 @@
+import { type Environment, type Project, projectTitle, siteName } from '../../lib/project.ts';
+
+/** A project as the renderer takes it. */
+export function sampleProject(name = 'shop'): Project {
+  return { name, title: projectTitle(name), authorName: 'Sample Author', authorEmail: 'author@example.com' };
+}
+
+/** Its production environment. */
+export function sampleEnvironment(overrides: Partial<Environment> = {}, project = 'shop'): Environment {
+  return {
+    name: 'production',
+    site: siteName(project, 'production'),
+    domain: 'shop.example.com',
+    host: { address: '192.0.2.10', user: 'admin', port: 22 },
+    ...overrides,
+  };
+}

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ProgramResult } from './normal-user.ts';
+import type { Workplace, YoOptions } from './workplace.ts';
+
+/** Flags that answer every question whose default depends on who starts `yo`; the server is left alone. */
+export const answeringFlags = [
+  '--domain=shop.example.com',
+  '--author=Ada Example',
+  '--email=ada@example.com',
+  '--user=admin',
+  '--skip-deploy',
+];
+
+/** Scaffolds the project `shop` in the working directory. Throws with the output when that fails. */
+export async function scaffold(
+  place: Workplace,
+  options: YoOptions & { args?: readonly string[] } = {},
+): Promise<ProgramResult> {
+  const result = await place.yo(
+    ['goboot', 'shop', '--yes', ...answeringFlags, ...(options.args ?? [])],
+    options,
+  );
+  if (result.exitCode !== 0) throw new Error(`${result.stdout}\n${result.stderr}`);
+  return result;
+}
+
+/** The text of a file in the project `shop`. */
+export function projectFile(place: Workplace, path: string): string {
+  return readFileSync(join(place.cwd, 'shop', path), 'utf8');
+}
+
+/** Runs git in the project `shop` and returns what it prints. */
+export async function git(place: Workplace, ...args: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await place.run(['git', ...args], { cwd: 'shop' });
+  if (exitCode !== 0) throw new Error(`git ${args[0]}: ${stderr}`);
+  return stdout;
+}

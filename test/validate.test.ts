@@ -1,0 +1,218 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { GobootError } from '../lib/errors.ts';
+import {
+  expandPath,
+  validateAuthor,
+  validateDomain,
+  validateEmail,
+  validateHost,
+  validateKeyFile,
+  validateKnownHostsFile,
+  validatePort,
+  validateProjectName,
+  validateUser,
+} from '../lib/validate.ts';
+import { temporaryDirectory } from './support/temporary-directory.ts';
+
+function errorOf(action: () => unknown): GobootError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof GobootError) return error;
+    throw error;
+  }
+  throw new Error('expected an error');
+}
+
+/** The value stands in the message, the remedy is there, and the exit status is that of bad input. */
+function expectRefusal(action: () => unknown, value: string): void {
+  const error = errorOf(action);
+  expect(error.code).toBe(2);
+  expect(error.message).toContain(JSON.stringify(value));
+}
+
+describe('a project name', () => {
+  test.each(['shop', 'my_shop', 'a', 'shop2', 'abcdefghij_klmnopqrs'])('%j is usable', (name) => {
+    expect(validateProjectName(name)).toBe(name);
+  });
+
+  test.each([
+    ['', 'empty'],
+    ['Shop', 'a capital letter'],
+    ['my-shop', 'a hyphen'],
+    ['1shop', 'a digit first'],
+    ['007', 'a number'],
+    ['_shop', 'an underscore first'],
+    ['shop_', 'an underscore last'],
+    ['my__shop', 'two underscores'],
+    ['läden', 'a letter outside of ASCII'],
+    ['my shop', 'a space'],
+    ['abcdefghij_klmnopqrst', '21 characters'],
+  ])('%j is refused: %s', (name) => {
+    expectRefusal(() => validateProjectName(name), name);
+  });
+
+  test.each([
+    ['class', 'Python'],
+    ['json', 'standard library'],
+    ['django', 'django'],
+    ['celery', 'celery'],
+    ['pages', 'project'],
+  ])('%j is refused and its owner named', (name, owner) => {
+    expectRefusal(() => validateProjectName(name), name);
+    expect(errorOf(() => validateProjectName(name)).message).toContain(owner);
+  });
+});
+
+describe('a domain', () => {
+  test.each([
+    ['shop.example.com', 'shop.example.com'],
+    [' Shop.Example.COM. ', 'shop.example.com'],
+    ['bücher.example', 'xn--bcher-kva.example'],
+    ['a-b.c-d.example', 'a-b.c-d.example'],
+  ])('%j is kept as %j', (typed, kept) => {
+    expect(validateDomain(typed)).toBe(kept);
+  });
+
+  test.each([
+    '',
+    'localhost',
+    'https://shop.example.com',
+    'shop.example.com:8080',
+    'shop.example.com/path',
+    '*.example.com',
+    '192.0.2.10',
+    '[2001:db8::1]',
+    'shop example.com',
+    'shop..example.com',
+    'sh_op.example.com',
+    '-shop.example.com',
+    `${'a'.repeat(64)}.example.com`,
+    `${'a.'.repeat(130)}example.com`,
+    'me@example.com',
+  ])('%j is refused', (domain) => {
+    expectRefusal(() => validateDomain(domain), domain);
+  });
+});
+
+describe('a host', () => {
+  test.each([
+    ['server.example.com', 'server.example.com'],
+    ['server', 'server'],
+    ['192.0.2.10', '192.0.2.10'],
+    ['2001:DB8::1', '2001:db8::1'],
+    ['[2001:db8::1]', '2001:db8::1'],
+  ])('%j is kept as %j', (typed, kept) => {
+    expect(validateHost(typed)).toBe(kept);
+  });
+
+  test.each([
+    '',
+    'root@server',
+    'server:22',
+    '300.1.2.3',
+    '1.2.3',
+    '2001:db8::zz',
+    'a b',
+    'x/y',
+    '-oProxyCommand=x',
+  ])('%j is refused', (host) => {
+    expectRefusal(() => validateHost(host), host);
+  });
+});
+
+describe('a port', () => {
+  test('is a number from 1 to 65535', () => {
+    expect(validatePort('1')).toBe(1);
+    expect(validatePort('65535')).toBe(65535);
+  });
+
+  test.each(['', '0', '65536', '-1', '22x', '1e3', '0x16', '2.2', 'ssh'])('%j is refused', (port) => {
+    expectRefusal(() => validatePort(port), port);
+  });
+});
+
+describe('an e-mail address', () => {
+  test('is kept', () => expect(validateEmail(' ada@example.com ')).toBe('ada@example.com'));
+
+  test.each(['', 'ada', 'ada@', '@example.com', 'a b@example.com', 'ada@example', 'Ada <ada@example.com>'])(
+    '%j is refused',
+    (email) => {
+      expectRefusal(() => validateEmail(email), email);
+    },
+  );
+});
+
+describe('a user', () => {
+  test.each(['debian', 'ada.lovelace', '_x', 'A1-b'])('%j is kept', (user) =>
+    expect(validateUser(user)).toBe(user),
+  );
+  test.each(['', '-x', 'a b', '1a', 'a'.repeat(33), '$(id)'])('%j is refused', (user) => {
+    expectRefusal(() => validateUser(user), user);
+  });
+});
+
+describe('an author', () => {
+  test('may have any script and apostrophes', () => {
+    expect(validateAuthor("Zoë O'Brien 李")).toBe("Zoë O'Brien 李");
+  });
+
+  test('is refused when empty', () => {
+    expect(errorOf(() => validateAuthor('  ')).code).toBe(2);
+  });
+
+  test.each(['a\nb', 'Ada <ada@example.com>', 'x'.repeat(101)])('%j is refused', (author) => {
+    expectRefusal(() => validateAuthor(author), author);
+  });
+});
+
+describe('a key file', () => {
+  const privateKey = '-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n';
+
+  test('is kept as it was written', () => {
+    const path = join(temporaryDirectory(), 'id_ed25519');
+    writeFileSync(path, privateKey);
+    expect(validateKeyFile(path)).toBe(path);
+  });
+
+  test('may be left out, for the keys of the agent', () => {
+    expect(validateKeyFile('')).toBe('');
+  });
+
+  test('is refused when it does not exist, is a directory, a public key or something else', () => {
+    const directory = temporaryDirectory();
+    const files = { 'id.pub': 'ssh-ed25519 AAAA me', 'notes.txt': 'hello' };
+    for (const [name, contents] of Object.entries(files)) writeFileSync(join(directory, name), contents);
+    mkdirSync(join(directory, 'folder'));
+    for (const name of ['missing', 'folder', ...Object.keys(files)]) {
+      const path = join(directory, name);
+      expectRefusal(() => validateKeyFile(path), path);
+    }
+  });
+});
+
+describe('a known_hosts file', () => {
+  test.each([
+    ['a plain line', 'server ssh-ed25519 AAAAC3Nza\n'],
+    ['a hashed line and a comment', '# mine\n|1|abc=|def= ssh-rsa AAAAB3Nza comment\n'],
+    ['a marker', '@cert-authority *.example.com ssh-ed25519 AAAAC3Nza\n'],
+  ])('with %s is accepted', (_, contents) => {
+    const path = join(temporaryDirectory(), 'known_hosts');
+    writeFileSync(path, contents);
+    expect(validateKnownHostsFile(path)).toBe(path);
+  });
+
+  test('is refused when a line is none, or when it has none', () => {
+    const path = join(temporaryDirectory(), 'known_hosts');
+    for (const contents of ['not a key line\n', '# nothing\n', '']) {
+      writeFileSync(path, contents);
+      expectRefusal(() => validateKnownHostsFile(path), path);
+    }
+  });
+});
+
+test('a path may start with the home directory', () => {
+  expect(expandPath('~/x')).toBe(join(process.env.HOME ?? '', 'x'));
+});
