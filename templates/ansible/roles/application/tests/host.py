@@ -1,0 +1,317 @@
+"""
+A host for tests: real directories, archives, locks and sockets below a temporary directory.
+
+Only what a test cannot have without root and systemd stands in: tiny programs take the place of systemctl,
+systemd-run, uv and PostgreSQL's clients. The web servers that they start are real processes.
+"""
+
+import contextlib
+import http.server
+import importlib.util
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = HERE.parent / "files" / "release.py"
+
+spec = importlib.util.spec_from_file_location("release", PROGRAM)
+release = importlib.util.module_from_spec(spec)
+sys.modules["release"] = release
+sys.dont_write_bytecode = True
+spec.loader.exec_module(release)
+
+# Nothing is on its way from nginx to an old release here.
+release.DRAIN_SECONDS = 0
+
+SITE = "shop-production"
+SECRET = 'a "quoted" $ecret \\ key'
+
+SYSTEMCTL = r"""
+verb=$1; shift
+echo "$verb $*" >> "$STAND_IN/systemctl.log"
+units="$STAND_IN/units"
+case $verb in
+is-active) for unit; do if [ -e "$units/$unit" ]; then echo active; else echo inactive; fi; done ;;
+list-units) for path in "$units"/*@*; do
+  if [ -e "$path" ]; then echo "${path##*/} loaded active running"; fi; done ;;
+start) for unit; do
+  [ -e "$units/$unit" ] && continue
+  id=${unit#*@}; id=${id%.service}
+  directory="$STAND_IN/../srv/shop-production/releases/$id"
+  case $unit in
+  *-web@*)
+    if [ -e "$directory/broken-import" ]; then
+      echo "ModuleNotFoundError: No module named 'nonsense'" > "$STAND_IN/journal/$unit"; exit 1
+    fi
+    "$PYTHON" -IS "$STAND_IN/server.py" "$STAND_IN/../run/shop-production/$id.sock" "$directory" \
+      > /dev/null 2>&1 &
+    echo $! > "$units/$unit"
+    while [ ! -S "$STAND_IN/../run/shop-production/$id.sock" ]; do sleep 0.01; done ;;
+  *) : > "$units/$unit" ;;
+  esac
+  done ;;
+stop) for unit; do
+  case $unit in --no-block) continue ;; esac
+  [ -s "$units/$unit" ] && kill "$(cat "$units/$unit")"
+  rm -f "$units/$unit"
+  done ;;
+restart) if [ -e "$STAND_IN/broken-beat" ]; then exit 1; fi; : > "$units/$1" ;;
+esac
+"""
+
+# Does what systemd does with the options that matter here: the directory, the variables and the secrets.
+SYSTEMD_RUN = """
+import os, re, sys
+options, argv = sys.argv[1:], []
+split = options.index("--")
+options, argv = options[:split], [word.replace("$$", "$") for word in options[split + 1:]]
+for option in options:
+    name, _, value = option.partition("=")
+    if name == "--working-directory":
+        os.chdir(value)
+    elif name == "--setenv":
+        variable, _, text = value.partition("=")
+        os.environ[variable] = text
+    elif option.startswith("--property=EnvironmentFile="):
+        for line in open(option.split("=", 2)[2]):
+            variable, _, text = line.strip().partition("=")
+            os.environ[variable] = re.sub(r'\\\\(["\\\\$`])', r"\\1", text[1:-1])
+os.execv(argv[0], argv)
+"""
+
+# Answers as the health pages of a project do; `health.json` in the release says otherwise.
+SERVER = """
+import json, os, pathlib, socket, sys
+path, directory = sys.argv[1], pathlib.Path(sys.argv[2])
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path + ".new")
+listener.listen(64)
+os.rename(path + ".new", path)
+while True:
+    peer, _ = listener.accept()
+    asked = peer.recv(65536).decode()
+    status, body = "200 OK", {"status": "ok", "release": directory.name}
+    for file, page in (("health.json", "/health/deep/"), ("shallow.json", "/health/ ")):
+        if page in asked and (directory / file).exists():
+            status, body = json.loads((directory / file).read_text())
+    body = json.dumps(body)
+    peer.sendall(f"HTTP/1.1 {status}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}".encode())
+    peer.close()
+"""
+
+UV = """
+echo "$*" >> "$STAND_IN/uv.log"
+if [ -e slow ]; then : > "$STAND_IN/building"; sleep 30; fi
+if [ -e broken-lock ]; then echo "error: no such package: nonsense" >&2; exit 2; fi
+mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
+cp "$STAND_IN/python" "$UV_PROJECT_ENVIRONMENT/bin/python"
+cp "$STAND_IN/python" "$UV_PROJECT_ENVIRONMENT/bin/gunicorn"
+chmod 777 "$UV_PROJECT_ENVIRONMENT/bin/gunicorn"
+"""
+
+# The project's own Python: what it would answer is in files of the release.
+PROJECT_PYTHON = """
+import json, os, pathlib, shutil, sys
+here = pathlib.Path.cwd()
+if "collectstatic" in sys.argv[2]:
+    staging, result_file = map(pathlib.Path, sys.argv[3:])
+    result = {"stage": "done", "errors": [], "warnings": [], "pending": []}
+    if (here / "examine.json").exists():
+        result.update(json.loads((here / "examine.json").read_text()))
+    shutil.copytree(here / "collected", staging / "static", symlinks=True)
+    shutil.copy(here / "manifest.json", staging / "staticfiles.json")
+    if (here / "secret-in-output").exists():
+        print("RuntimeError: cannot use " + os.environ["SECRET_KEY"])
+        sys.exit(1)
+    result_file.write_text(json.dumps(result))
+elif "find_app" in sys.argv[2]:
+    sys.exit("no answer" if (here / "silent-worker").exists() else 0)
+elif sys.argv[2] == "migrate":
+    with open(os.environ["STAND_IN"] + "/migrate.log", "a") as log:
+        log.write(os.environ["PGOPTIONS"] + "\\n")
+    if (here / "lock-once").exists() and len(open(log.name).readlines()) == 1:
+        sys.exit("psycopg.errors.LockNotAvailable: canceling statement due to lock timeout")
+    if (here / "broken-migration").exists():
+        sys.exit("django.db.utils.ProgrammingError: relation does not exist")
+"""
+
+
+class Frontend(http.server.BaseHTTPRequestHandler):
+    """Passes requests to current/gunicorn.sock, as nginx does."""
+
+    def do_GET(self):
+        upstream = socket.socket(socket.AF_UNIX)
+        with contextlib.closing(upstream):
+            try:
+                upstream.connect(str(self.server.site.current / "gunicorn.sock"))
+            except OSError:
+                self.send_error(502)
+                return
+            upstream.sendall(f"GET {self.path} HTTP/1.1\r\n\r\n".encode())
+            answer = upstream.makefile("rb").read()
+        self.wfile.write(answer)
+        self.close_connection = True
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Host:
+    """A site on a host of its own, empty at first. Use it in a `with` statement."""
+
+    def __init__(self, **settings):
+        # Short, because the path of a unix socket must be.
+        self.root = Path(tempfile.mkdtemp(prefix="rel", dir="/tmp"))
+        self.stand_in = self.root / "s"
+        user, group = os.getuid(), os.getgid()
+        self.site = release.Site(
+            release.Config(SITE, "shop", "shop.example.com", **settings),
+            release.Accounts(user, group, user, group),
+            self.root,
+        )
+        site = self.site
+        for path in (
+            self.stand_in / "bin",
+            self.stand_in / "units",
+            self.stand_in / "journal",
+            site.settings,
+            site.runtime,
+            site.releases,
+            site.uv.parent,
+            site.unit_files,
+        ):
+            path.mkdir(parents=True)
+        quoted = release.re.sub(r'(["\\$`])', r"\\\1", SECRET)
+        site.environment.write_text(f'SECRET_KEY="{quoted}"\nPLAIN="x"\n')
+        shell, python = "#!/bin/sh\n", f"#!{sys.executable} -IS\n"
+        self.program("systemctl", shell + SYSTEMCTL)
+        self.program("systemd-run", python + SYSTEMD_RUN)
+        self.program("journalctl", shell + 'cat "$STAND_IN/journal/$2" 2>/dev/null')
+        self.program("psql", shell + "echo 1000")
+        self.program("pg_dump", shell + "echo dump")
+        self.program("pg_restore", shell + 'grep -q dump "$2"')
+        (self.stand_in / "server.py").write_text(SERVER)
+        (self.stand_in / "python").write_text(python + PROJECT_PYTHON)
+        (self.stand_in / "python").chmod(0o755)
+        site.uv.write_text(shell + UV)
+        site.uv.chmod(0o755)
+        self.commits = 0
+        self.output = io.StringIO()
+
+    def __enter__(self):
+        self.before = dict(os.environ)
+        os.environ["PATH"] = f"{self.stand_in / 'bin'}:{os.environ['PATH']}"
+        os.environ.update(STAND_IN=str(self.stand_in), PYTHON=sys.executable)
+        self.frontend = self.serve()
+        return self
+
+    def __exit__(self, *exception):
+        self.frontend.shutdown()
+        self.frontend.server_close()
+        for path in (self.stand_in / "units").iterdir():
+            if pid := path.read_text().strip():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGTERM)
+        os.environ.clear()
+        os.environ.update(self.before)
+        shutil.rmtree(self.root)
+
+    def program(self, name, text):
+        """Puts a program on PATH."""
+        path = self.stand_in / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def serve(self):
+        """Starts what stands for nginx, with a certificate of its own."""
+        key, certificate = self.stand_in / "key.pem", self.stand_in / "certificate.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-days", "1", "-subj", "/CN=shop.example.com", "-keyout", key, "-out", certificate],
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Frontend)
+        server.site = self.site
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        self.site.https_port = server.server_address[1]
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
+        return server
+
+    def commit(self, files=None, static=None):
+        """An archive of a new commit, and its id. `files` are added to a minimal project."""
+        self.commits += 1
+        commit = f"{self.commits:08x}" + "0" * 32
+        static = static or {"site.css": f"site.{self.commits}.css"}
+        content = {
+            "manage.py": "",
+            "pyproject.toml": "[project]",
+            "uv.lock": "version = 1",
+            "shop/__init__.py": f"number = {self.commits}",
+            "manifest.json": json.dumps({"paths": static, "version": "1.1"}),
+            **{f"collected/{name}": f"{self.commits}" for pair in static.items() for name in pair},
+            **(files or {}),
+        }
+        path = self.root / f"{commit}.tar.gz"
+        with tarfile.open(
+            path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit}
+        ) as tar:
+            for name, text in content.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(text.encode())
+                member.mode = 0o777 if name == "manage.py" else 0o666
+                tar.addfile(member, io.BytesIO(text.encode()))
+        return path, commit
+
+    def run(self, operation, **request):
+        """Does a transaction and returns its exit status and its events."""
+        self.output = io.StringIO()
+        reporter = release.Reporter(self.output, as_json=True)
+        status = release.transact(
+            self.site, release.Request(operation, "tester", **request), reporter
+        )
+        return status, self.events()
+
+    def events(self):
+        """What the last run has reported."""
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+
+    def deploy(self, files=None, static=None):
+        """Deploys a new commit and returns the exit status and the events."""
+        archive, commit = self.commit(files, static)
+        return self.run("deploy", archive=archive, commit=commit)
+
+    def answers(self):
+        """The release that visitors get, or the reason why they get none."""
+        try:
+            connection = release.LocalTlsConnection("shop.example.com", self.site.https_port)
+            return release.ask_health(connection, "/health/", "shop.example.com")["release"]
+        except release.ReleaseError as error:
+            return error.message
+
+    def units(self):
+        """The units that run."""
+        return sorted(path.name for path in (self.stand_in / "units").iterdir())
+
+    def names(self):
+        """What is in the directory of the releases."""
+        return sorted(path.name for path in self.site.releases.iterdir())
+
+    def history(self):
+        """The lines of the history."""
+        return [json.loads(line) for line in self.site.log.read_text().splitlines()]
