@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { GobootError, toGobootError, usageError } from './errors.ts';
 import type { AnswerName, Answers, Defaults, Question } from './questions.ts';
 import { expandPath, quoted } from './validate.ts';
@@ -115,6 +114,7 @@ export async function readAnswersFile(
 ): Promise<Partial<Record<AnswerName, string>>> {
   let document: unknown;
   try {
+    const { parse } = await import('yaml');
     // The failsafe schema reads every scalar as the text that it was written as: 007 stays 007 and no stays no.
     document = parse(await readFile(expandPath(path), 'utf8'), { schema: 'failsafe' });
   } catch (error) {

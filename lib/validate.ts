@@ -3,7 +3,9 @@ import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { domainToASCII } from 'node:url';
-import validator from 'validator';
+// One by one: the whole of validator takes as long to load as all of ours.
+import isEmail from 'validator/lib/isEmail.js';
+import isFQDN from 'validator/lib/isFQDN.js';
 import { usageError } from './errors.ts';
 import { reservedModuleNames } from './reserved-names.ts';
 
@@ -70,7 +72,7 @@ export function validateAuthor(value: string): string {
 /** Checks an e-mail address. Throws a usage error. */
 export function validateEmail(value: string): string {
   const email = value.trim();
-  if (!validator.default.isEmail(email, { allow_utf8_local_part: false })) {
+  if (!isEmail.default(email, { allow_utf8_local_part: false })) {
     throw usageError(`${quoted(value)} is not an e-mail address`, 'Give one such as ada@example.com.');
   }
   return email;
@@ -92,8 +94,7 @@ export function validateDomain(value: string): string {
   if (trimmed.includes(':')) throw refuse('holds a port');
   if (trimmed.includes('*')) throw refuse('is a wildcard');
   const ascii = domainToASCII(trimmed);
-  if (!ascii || ascii.length > longestName || !validator.default.isFQDN(ascii))
-    throw refuse('is not a domain name');
+  if (!ascii || ascii.length > longestName || !isFQDN.default(ascii)) throw refuse('is not a domain name');
   return ascii.toLowerCase();
 }
 
@@ -113,7 +114,7 @@ export function validateHost(value: string): string {
   if (bare.includes(':')) throw refuse('looks like an IPv6 address but is none');
   if (urlSyntax.test(bare)) throw refuse('holds characters that are not part of a name');
   const ascii = domainToASCII(bare);
-  if (!ascii || ascii.length > longestName || !validator.default.isFQDN(ascii, { require_tld: false }))
+  if (!ascii || ascii.length > longestName || !isFQDN.default(ascii, { require_tld: false }))
     throw refuse('is not a host name');
   return ascii.toLowerCase();
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Vault } from 'ansible-vault';
-import { stringify } from 'yaml';
+import { encoders } from './encoders.ts';
 import { projectPaths } from './paths.ts';
 
 // 50 characters of base64url carry 300 bits; Django asks for at least 50 characters.
@@ -20,7 +20,8 @@ export function newSiteSecrets(): Record<string, string> {
 
 /** Encrypts variables as an Ansible Vault file of format 1.1. */
 export async function encryptVariables(variables: Record<string, string>, password: string): Promise<string> {
-  return `${(await new Vault({ password }).encrypt(stringify(variables), '')).trim()}\n`;
+  const document = Object.entries(variables).map(([name, value]) => `${name}: ${encoders.yaml(value)}\n`);
+  return `${(await new Vault({ password }).encrypt(document.join(''), '')).trim()}\n`;
 }
 
 /**

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { layerPath } from '../paths.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 
@@ -39,7 +38,8 @@ export async function readHostFacts(connection: SshConnection): Promise<HostFact
 }
 
 /** The supported systems, by `ID VERSION_ID` as os-release has it, from the table that the playbooks use. */
-export function supportedSystems(): Map<string, string> {
+export async function supportedSystems(): Promise<Map<string, string>> {
+  const { parse } = await import('yaml');
   const file = join(layerPath('ansible'), 'roles', 'operating_system', 'vars', 'main.yml');
   const { operating_system_table: table } = parse(readFileSync(file, 'utf8')) as {
     operating_system_table: Record<string, unknown>;

@@ -4,7 +4,10 @@ import type { Check, CheckContext, CheckResult } from './check.ts';
 import { type HostFacts, supportedSystems } from './host-facts.ts';
 
 /** A check that says nothing of its own when the host could not be reached: the login check says it once. */
-function hostCheck(name: string, judge: (facts: HostFacts, context: CheckContext) => CheckResult): Check {
+function hostCheck(
+  name: string,
+  judge: (facts: HostFacts, context: CheckContext) => CheckResult | Promise<CheckResult>,
+): Check {
   return {
     name,
     async run(context) {
@@ -44,8 +47,8 @@ const sudoCheck = hostCheck('sudo', ({ sudo }, { environment: { host } }) =>
 
 const operatingSystemCheck = hostCheck(
   'operating system',
-  ({ operatingSystem, operatingSystemName, systemd }) => {
-    const supported = supportedSystems();
+  async ({ operatingSystem, operatingSystemName, systemd }) => {
+    const supported = await supportedSystems();
     if (!supported.has(operatingSystem)) {
       return {
         status: 'failed',

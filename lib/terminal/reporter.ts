@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import ora, { type Ora } from 'ora';
+import yoctoSpinner from 'yocto-spinner';
 import type { GobootError } from '../errors.ts';
 import { formatSeconds } from './format.ts';
 
@@ -53,7 +53,7 @@ class TerminalReporter implements Reporter {
 
   step(name: string): StepHandle {
     const started = performance.now();
-    const spinner: Ora = ora({ text: name, stream: process.stdout, discardStdin: false }).start();
+    const spinner = yoctoSpinner({ text: name, stream: process.stdout, handleSignals: false }).start();
     const elapsed = () => colored('dim', formatSeconds((performance.now() - started) / 1000));
     const withDetail = (detail?: string) => (detail ? `${name} ${colored('dim', `· ${detail}`)}` : name);
     return {
@@ -61,13 +61,13 @@ class TerminalReporter implements Reporter {
         spinner.text = withDetail(detail);
       },
       done: (detail) => {
-        spinner.succeed(`${withDetail(detail)} ${elapsed()}`);
+        spinner.success(`${withDetail(detail)} ${elapsed()}`);
       },
       skipped: (reason) => {
-        spinner.stopAndPersist({ symbol: colored('dim', '–'), text: withDetail(reason) });
+        spinner.stop(`${colored('dim', '–')} ${withDetail(reason)}`);
       },
       failed: () => {
-        spinner.fail(`${name} ${elapsed()}`);
+        spinner.error(`${name} ${elapsed()}`);
       },
     };
   }
