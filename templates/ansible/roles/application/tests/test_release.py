@@ -18,6 +18,7 @@ import time
 import unittest
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -36,7 +37,7 @@ class Temporary(unittest.TestCase):
 
 
 class ConfigTest(Temporary):
-    GOOD = {"site": SITE, "project_name": "shop", "domain": "shop.example.com"}
+    GOOD: ClassVar = {"site": SITE, "project_name": "shop", "domain": "shop.example.com"}
 
     def read(self, text):
         path = self.directory / "release.json"
@@ -480,7 +481,7 @@ class DeployTest(unittest.TestCase):
         release.stop_unit(self.site.web(first))
         status, events = self.host.run("deploy", archive=archive, commit=commit)
         self.assertEqual((status, events[-1]["status"]), (0, "deployed"))
-        self.assertIn("is inactive", [e for e in events if e["event"] == "warning"][0]["message"])
+        self.assertIn("is inactive", next(e for e in events if e["event"] == "warning")["message"])
         self.assertNotEqual(self.host.answers(), first)
 
     def test_other_commit_in_the_archive(self):
@@ -673,7 +674,8 @@ class DeployTest(unittest.TestCase):
         # A worker that takes its time to end.
         self.host.program(
             "systemctl",
-            '#!/bin/sh\ncase "$1 $2" in "stop --no-block") exit 0 ;; esac\nexec sh "$STAND_IN/systemctl" "$@"\n',
+            '#!/bin/sh\ncase "$1 $2" in "stop --no-block") exit 0 ;; esac\n'
+            'exec sh "$STAND_IN/systemctl" "$@"\n',
         )
         for _ in range(3):
             self.deploy()
@@ -763,7 +765,7 @@ class DeployTest(unittest.TestCase):
 
 class InterruptionTest(unittest.TestCase):
     def interrupt(self, host, number):
-        """Sends a signal to a deploy while it builds a virtual environment; returns its exit status."""
+        """Sends a signal to a deploy that builds a virtual environment; returns its exit status."""
         archive, commit = host.commit({"slow": "", "uv.lock": "slow"})
         child = os.fork()
         if child == 0:
