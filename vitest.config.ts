@@ -17,7 +17,7 @@ export default defineConfig({
           name: 'rendered',
           include: ['test/rendered/**/*.test.ts'],
           globalSetup: ['test/support/rendered-project.ts'],
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
           // They import JSON as only bundlers accept it.

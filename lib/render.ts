@@ -23,6 +23,9 @@ const templateSuffix = '.ejs';
 // npm leaves a file of this name out of a package, and reads it as an ignore list of its own.
 const renamedFiles = new Map([['_gitignore', '.gitignore']]);
 
+// What Python tools leave beside the files that they were pointed at.
+const leftovers = new Set(['__pycache__', '.ruff_cache', '.ansible']);
+
 function destinationOf(path: string, layer: Layer, project: Project): string {
   const segments = path.split(sep).map((segment) => {
     const name = segment.endsWith(templateSuffix) ? segment.slice(0, -templateSuffix.length) : segment;
@@ -34,8 +37,9 @@ function destinationOf(path: string, layer: Layer, project: Project): string {
 
 function templateFiles(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.name.endsWith('.pyc'))
+    .filter((entry) => entry.isFile())
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .filter((path) => !path.split(sep).some((segment) => leftovers.has(segment)))
     .sort();
 }
 

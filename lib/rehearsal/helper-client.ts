@@ -72,12 +72,14 @@ export async function connectHelper(options: {
   const calls = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   let lastId = 0;
   let complaints = '';
+  let running = true;
   helper.stdin.on('error', () => {});
   helper.stderr.on('data', (data) => {
     complaints += data;
     appendFileSync(logFile, data);
   });
   const ended = helper.then((result) => {
+    running = false;
     // Whoever of the helper's processes is left takes this as the sign to clean up.
     helper.stdin.destroy();
     const detail = complaints.trim().split('\n').slice(-3).join('\n') || result.shortMessage || '';
@@ -110,7 +112,7 @@ export async function connectHelper(options: {
   return {
     call(method, parameters) {
       return new Promise((resolve, reject) => {
-        if (helper.exitCode !== null || !helper.stdin.writable) {
+        if (!running || !helper.stdin.writable) {
           reject(new GobootError("The rehearsal's root helper is gone", { remedy: `See ${logFile}.` }));
           return;
         }

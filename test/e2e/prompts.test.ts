@@ -36,7 +36,7 @@ test.each([{ newerNode: false }, { newerNode: true }])(
     await answer(terminal, 'SSH port', '');
     await answer(terminal, 'Private SSH key', '');
     await answer(terminal, 'SSH jump host', '');
-    await terminal.waitFor(/files new/);
+    await terminal.waitFor(/new files/);
     await answer(terminal, 'Go ahead?', '');
 
     const { status, screen } = await terminal.waitForExit();
@@ -44,7 +44,7 @@ test.each([{ newerNode: false }, { newerNode: true }])(
     expect(screen).toContain('yo goboot:rehearse');
     expect(screen).not.toMatch(/^\s+at /m);
     expect(status).toBe(0);
-    expect(JSON.parse(projectFile(place, '.yo-rc.json'))['generator-goboot']).toEqual({
+    expect(JSON.parse(projectFile(place, '.yo-rc.json'))['generator-goboot']).toMatchObject({
       project: { projectName: 'shop', author: 'Ada Example', email: 'ada@example.com' },
       environments: {
         production: { domain: 'shop.example.com', host: '192.0.2.7', user: 'debian', port: 22 },
@@ -123,7 +123,7 @@ test('a changed file is shown and its owner decides', async () => {
   expect(first.exitCode).toBe(0);
   await place.run(['sh', '-c', 'echo "Mine now." > README.md'], { cwd: 'shop' });
   const terminal = await place.terminal(['goboot', '--skip-deploy'], { cwd: 'shop' });
-  await terminal.waitFor('1 file changed: README.md');
+  await terminal.waitFor('1 changed file: README.md');
   await answer(terminal, 'Go ahead?', '');
   await terminal.waitFor('Overwrite README.md');
   await terminal.type('n');

@@ -12,6 +12,7 @@ test('secrets are in the vault and its password file, and nowhere else', async (
   const stop = sampleCommandLines();
   const { stdout, stderr } = await scaffold(place);
   const commandLines = await stop();
+  expect(readdirSync(place.temporary)).toEqual([]);
 
   const passwordFile = '.ansible/vault_password';
   const password = projectFile(place, passwordFile).trim();
@@ -68,7 +69,6 @@ test('secrets are in the vault and its password file, and nowhere else', async (
       ).toBe(false);
     }
   }
-  expect(readdirSync(place.temporary)).toEqual([]);
 });
 
 test('two projects never share a secret', async () => {

@@ -64,7 +64,9 @@ describe('A project whose author has a name full of quotes', () => {
     await expectSuccess('python', ['-m', 'compileall', '-q', '.'], { cwd: directory });
     const author =
       'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["authors"][0]["name"])';
-    expect((await expectSuccess('python', ['-c', author], { cwd: directory })).trim()).toBe(authorName);
+    expect((await expectSuccess('python', ['-c', author], { cwd: directory })).stdout.trim()).toBe(
+      authorName,
+    );
     await expectSuccess('yamllint', ['--strict', '.'], { cwd: directory });
   });
 });

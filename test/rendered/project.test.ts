@@ -78,9 +78,10 @@ describe('The project', () => {
   });
 
   test('has a name that no module which it can import has', async () => {
-    const names = JSON.parse(
-      await expectSuccess('python', [join(packageRoot, 'scripts/list-module-names.py')], { cwd }),
-    );
+    const { stdout } = await expectSuccess('python', [join(packageRoot, 'scripts/list-module-names.py')], {
+      cwd,
+    });
+    const names = JSON.parse(stdout);
     const importable: string[] = [
       ...names.keywords,
       ...names.standardLibrary,

@@ -57,9 +57,13 @@ describe.each(sampleNames)('The workflows of a project called %s', (name) => {
   });
 
   test('have no finding for zizmor', async () => {
-    const findings = await expectSuccess('zizmor', ['--offline', '--quiet', '--format=json', '.github'], {
-      cwd: project,
-    });
+    const { stdout: findings } = await expectSuccess(
+      'zizmor',
+      ['--offline', '--quiet', '--format=json', '.github'],
+      {
+        cwd: project,
+      },
+    );
     expect(JSON.parse(findings)).toEqual([]);
   });
 

@@ -11,6 +11,9 @@ export interface NormalUser {
   account?: { name: string; uid: number; gid: number };
 }
 
+// By its path: the PATH of the user may be one that has nothing.
+const setpriv = '/usr/bin/setpriv';
+
 const accountScript = join(packageRoot, 'scripts', 'normal-user.sh');
 
 /** What the environment says of proxies and certificate authorities; another user needs it to reach anything. */
@@ -82,7 +85,7 @@ export async function removeNormalUser({ account }: NormalUser): Promise<void> {
 /** The words that start a program as this user. */
 export function wordsAs({ account }: NormalUser, words: readonly string[]): string[] {
   return account
-    ? ['setpriv', `--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', ...words]
+    ? [setpriv, `--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', ...words]
     : [...words];
 }
 

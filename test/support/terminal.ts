@@ -12,6 +12,11 @@ export interface TerminalOptions {
   lines?: number;
 }
 
+// tmux itself at times never learns the exit status of a program that ends quickly, so a shell around it prints it.
+// It outlives the interrupt that the terminal sends to both.
+const wrapper = ['sh', '-c', 'trap : INT; "$@"; echo "exit status: $?"', 'sh'];
+const exitLine = /^exit status: (\d+)$/m;
+
 /** A real terminal (tmux) with one program in it, typed into and read by a test as by a person. */
 export class Terminal {
   readonly #options: TerminalOptions;
@@ -28,7 +33,19 @@ export class Terminal {
     const { columns = 110, lines = 50 } = options;
     await terminal.#tmux(
       // The window stays when the program ends, so that its last words and exit status can be read.
-      ...['new-session', '-d', '-x', String(columns), '-y', String(lines), '-c', options.cwd, '--', ...words],
+      ...[
+        'new-session',
+        '-d',
+        '-x',
+        String(columns),
+        '-y',
+        String(lines),
+        '-c',
+        options.cwd,
+        '--',
+        ...wrapper,
+        ...words,
+      ],
       ...[';', 'set-option', '-g', 'remain-on-exit', 'on'],
     );
     return terminal;
@@ -51,37 +68,24 @@ export class Terminal {
 
   /** Waits until the screen shows something. Throws with the screen when it does not within 30 seconds. */
   async waitFor(expected: string | RegExp): Promise<string> {
-    return this.#poll(`the screen to show ${expected}`, (screen) =>
-      typeof expected === 'string' ? screen.includes(expected) : expected.test(screen),
-    );
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      const screen = await this.screen();
+      if (typeof expected === 'string' ? screen.includes(expected) : expected.test(screen)) return screen;
+      if (Date.now() > deadline) throw new Error(`Waited in vain for ${expected}:\n${screen}`);
+      await sleep(50);
+    }
   }
 
   /** Waits for the end of the program and returns its exit status with the last screen. */
   async waitForExit(): Promise<{ status: number; screen: string }> {
-    let status = '';
-    await this.#poll('the program to end', async () => {
-      const [dead, code] = (await this.#tmux('list-panes', '-F', '#{pane_dead} #{pane_dead_status}')).split(
-        ' ',
-      );
-      status = code?.trim() ?? '';
-      return dead === '1' && status !== '';
-    });
-    return { status: Number(status), screen: await this.screen() };
+    const screen = await this.waitFor(exitLine);
+    return { status: Number(exitLine.exec(screen)?.[1]), screen };
   }
 
   /** Ends the program and the terminal. */
   async close(): Promise<void> {
     await this.#tmux('kill-server');
-  }
-
-  async #poll(what: string, isReached: (screen: string) => boolean | Promise<boolean>): Promise<string> {
-    const deadline = Date.now() + 30_000;
-    for (;;) {
-      const screen = await this.screen();
-      if (await isReached(screen)) return screen;
-      if (Date.now() > deadline) throw new Error(`Waited in vain for ${what}:\n${screen}`);
-      await sleep(50);
-    }
   }
 
   async #tmux(...args: string[]): Promise<string> {

@@ -74,7 +74,7 @@ export class Workplace {
     return runAs(this.user, words, {
       cwd: join(this.cwd, options.cwd ?? ''),
       env: this.environment(options),
-      ...(options.isolated && { wrapper: ['unshare', '--net'] }),
+      ...(options.isolated && { wrapper: ['/usr/bin/unshare', '--net'] }),
     });
   }
 

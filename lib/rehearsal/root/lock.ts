@@ -35,8 +35,7 @@ export async function withLock<Result>(
   signal?.addEventListener('abort', giveUp);
   const held = await new Promise<boolean>((resolve) => {
     holder.stdout.once('data', () => resolve(true));
-    holder.once('exit', () => resolve(false));
-    holder.once('error', () => resolve(false));
+    void holder.then(() => resolve(false));
   });
   signal?.removeEventListener('abort', giveUp);
   if (!held) {
