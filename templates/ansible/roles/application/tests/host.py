@@ -250,9 +250,7 @@ class Host:
         context.load_cert_chain(certificate, key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         self.site.https_port = server.server_address[1]
-        threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return server
 
     def commit(self, files=None, static=None):
@@ -270,9 +268,7 @@ class Host:
             **(files or {}),
         }
         path = self.root / f"{commit}.tar.gz"
-        with tarfile.open(
-            path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit}
-        ) as tar:
+        with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit}) as tar:
             for name, text in content.items():
                 member = tarfile.TarInfo(name)
                 member.size = len(text.encode())
@@ -284,9 +280,7 @@ class Host:
         """Does a transaction and returns its exit status and its events."""
         self.output = io.StringIO()
         reporter = release.Reporter(self.output, as_json=True)
-        status = release.transact(
-            self.site, release.Request(operation, "tester", **request), reporter
-        )
+        status = release.transact(self.site, release.Request(operation, "tester", **request), reporter)
         return status, self.events()
 
     def events(self):
