@@ -263,9 +263,7 @@ class Config:
         if not SITE_NAME.fullmatch(values["site"]):
             raise ReleaseError(f"{path}: {values['site']!r} is not a name of a site: {remedy}")
         if not values["project_name"].isidentifier():
-            raise ReleaseError(
-                f"{path}: {values['project_name']!r} is not a Python package: {remedy}"
-            )
+            raise ReleaseError(f"{path}: {values['project_name']!r} is not a Python package: {remedy}")
         if not DOMAIN.fullmatch(values["domain"]):
             raise ReleaseError(f"{path}: {values['domain']!r} is not a domain: {remedy}")
         return cls(**values)
@@ -414,11 +412,7 @@ class Release:
         try:
             names = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["paths"].values()
             # The project's code wrote them, and root follows them.
-            return {
-                name
-                for name in names
-                if ".." not in Path(name).parts and not Path(name).is_absolute()
-            }
+            return {name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()}
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return set()
 
@@ -548,9 +542,7 @@ def read_archive(path: Path, limit: int) -> Archive:
     names = {member.name.removeprefix("./") for member in members if member.isreg()}
     for needed in ("manage.py", "pyproject.toml", "uv.lock"):
         if needed not in names:
-            raise UsageError(
-                f"the archive has no {needed} at its top: commit it, and send the whole project"
-            )
+            raise UsageError(f"the archive has no {needed} at its top: commit it, and send the whole project")
     return Archive(members, size, commit)
 
 
@@ -611,9 +603,7 @@ def data_filter() -> dict[str, Any]:
 
     def keep_mode(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo:
         safe = tarfile.data_filter(member, directory)
-        return safe.replace(
-            mode=member.mode, uid=None, gid=None, uname=None, gname=None, deep=False
-        )
+        return safe.replace(mode=member.mode, uid=None, gid=None, uname=None, gname=None, deep=False)
 
     return {"filter": keep_mode}
 
@@ -633,9 +623,7 @@ def spool(source: BinaryIO, directory: Path, limit: int) -> Path:
             while chunk := source.read(MIB):
                 size += len(chunk)
                 if size > limit:
-                    raise UsageError(
-                        f"the archive is refused: it is larger than {megabytes(limit)}"
-                    )
+                    raise UsageError(f"the archive is refused: it is larger than {megabytes(limit)}")
                 file.write(chunk)
         if not size:
             raise UsageError("the archive on standard input is empty")
@@ -664,9 +652,7 @@ def run(argv: Sequence[str | Path], **options: Any) -> subprocess.CompletedProce
             **options,
         )
     except FileNotFoundError:
-        raise ReleaseError(
-            f"the program {argv[0]} is not installed: provision the host again"
-        ) from None
+        raise ReleaseError(f"the program {argv[0]} is not installed: provision the host again") from None
 
 
 def last_lines(*texts: str | None) -> list[str]:
@@ -717,9 +703,7 @@ SYSTEMD_SAYS = re.compile(
 
 def journal(unit: str, since: float) -> list[str]:
     """The last lines that a unit has written since a time, given in seconds since 1970."""
-    shown = run(
-        ["journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output", "cat", "--no-pager"]
-    )
+    shown = run(["journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output", "cat", "--no-pager"])
     said = [line for line in shown.stdout.splitlines() if not SYSTEMD_SAYS.search(line)]
     return last_lines("\n".join(readable(line) for line in said))
 
@@ -740,9 +724,7 @@ def cause(lines: Sequence[str]) -> str:
     The line of an output that most likely says what went wrong: the last one of a Python traceback.
     """
     errors = [
-        line
-        for line in lines
-        if re.match(r"\s*[A-Za-z_][\w.]*(Error|Exception|Improper\w+)\b.*", line)
+        line for line in lines if re.match(r"\s*[A-Za-z_][\w.]*(Error|Exception|Improper\w+)\b.*", line)
     ]
     return (errors or list(lines) or ["it said nothing"])[-1].strip()
 
@@ -820,13 +802,7 @@ def secret_values(environment: str) -> list[str]:
     for name, quoted, bare in re.findall(
         r'^([A-Za-z_]\w*)=(?:"((?:[^"\\]|\\.)*)"|(.*))$', environment, re.MULTILINE | re.DOTALL
     ):
-        value = (
-            re.sub(r'\\(["\\$`])', r"\1", quoted)
-            if quoted
-            else bare.splitlines()[0]
-            if bare
-            else ""
-        )
+        value = re.sub(r'\\(["\\$`])', r"\1", quoted) if quoted else bare.splitlines()[0] if bare else ""
         if re.search(r"SECRET|PASSWORD|TOKEN|KEY", name):
             found.update([value, *value.split(",")])
         if password := re.match(r"[\w+.-]+://[^/@:]*:([^/@]*)@", value):
@@ -870,16 +846,12 @@ class Reporter:
         """Reports one thing in the form that was asked for. Fields that are None are left out."""
         if self.as_json:
             # Hidden first: in JSON a secret with a quotation mark looks different.
-            told = hide(
-                {name: value for name, value in fields.items() if value is not None}, self.secrets
-            )
+            told = hide({name: value for name, value in fields.items() if value is not None}, self.secrets)
             self.write(json.dumps(told, ensure_ascii=False))
         else:
             self.write(hide(text, self.secrets))
 
-    def step(
-        self, name: str, status: str, seconds: float, message: str, detail: Sequence[str] = ()
-    ) -> None:
+    def step(self, name: str, status: str, seconds: float, message: str, detail: Sequence[str] = ()) -> None:
         """Reports the end of a step: ok, failed or skipped."""
         mark = {"ok": " ", "skipped": "-", "failed": "!"}[status]
         lines = [
@@ -968,9 +940,7 @@ def ask_health(connection: http.client.HTTPConnection, path: str, domain: str) -
     return answer
 
 
-def ask_release(
-    connection: http.client.HTTPConnection, path: str, domain: str, release: str
-) -> None:
+def ask_release(connection: http.client.HTTPConnection, path: str, domain: str, release: str) -> None:
     """Asks a health page which release answers. Raises ReleaseError when it is not this one."""
     answering = ask_health(connection, path, domain).get("release")
     if answering != release:
@@ -1000,18 +970,14 @@ def through_nginx(site: Site, release: Release) -> None:
 
 def on_its_socket(site: Site, release: Release) -> None:
     """Raises ReleaseError unless this release and every service that it needs are well."""
-    ask_release(
-        UnixConnection(site.socket(release.id)), "/health/deep/", site.config.domain, release.id
-    )
+    ask_release(UnixConnection(site.socket(release.id)), "/health/deep/", site.config.domain, release.id)
 
 
 def illness(site: Site, release: Release) -> str:
     """What is not well with the live release, or ""."""
     units = [site.web(release.id), site.worker(release.id), site.beat]
     stopped = [
-        f"{u} is {state}"
-        for u, state in zip(units, unit_states(*units), strict=True)
-        if state != "active"
+        f"{u} is {state}" for u, state in zip(units, unit_states(*units), strict=True) if state != "active"
     ]
     if stopped:
         return ", ".join(stopped)
@@ -1041,9 +1007,7 @@ def locked(site: Site, by: str, operation: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if attempt == LOCK_ATTEMPTS - 1:
-                    raise LockedError(
-                        f"{describe_lock(file.read())}: try again when it is done"
-                    ) from None
+                    raise LockedError(f"{describe_lock(file.read())}: try again when it is done") from None
                 time.sleep(0.1)
         file.truncate(0)
         json.dump({"by": by, "operation": operation, "since": now(), "pid": os.getpid()}, file)
@@ -1105,9 +1069,7 @@ class Transaction:
     later one fails, it pushes on `undo`; settling empties that.
     """
 
-    def __init__(
-        self, site: Site, request: Request, reporter: Reporter, parent: str | None = None
-    ) -> None:
+    def __init__(self, site: Site, request: Request, reporter: Reporter, parent: str | None = None) -> None:
         self.site = site
         self.request = request
         self.reporter = reporter
@@ -1219,11 +1181,7 @@ def tidy(transaction: Transaction) -> str:
         if upload and time.time() - path.stat().st_mtime < STALE_UPLOAD_SECONDS:
             continue  # another run's, which waits for the lock or is about to be refused
         unfinished = RELEASE_ID.fullmatch(path.name) and Release.load(path).status == BUILT
-        if (
-            upload
-            or path.name.startswith(".")
-            or (unfinished and (not live or path.name != live.id))
-        ):
+        if upload or path.name.startswith(".") or (unfinished and (not live or path.name != live.id)):
             remove_tree(path)
             removed += 1
     for path in site.virtual_environments.iterdir():
@@ -1264,9 +1222,7 @@ def require_room(directory: Path, size: int, files: int = 0) -> None:
             f"{directory}: {megabytes(free)} free, {megabytes(size)} needed: make room on the disk"
         )
     if room.f_files and room.f_favail < files:
-        raise ReleaseError(
-            f"{directory}: {room.f_favail} inodes free, {files} needed: remove files"
-        )
+        raise ReleaseError(f"{directory}: {room.f_favail} inodes free, {files} needed: remove files")
 
 
 def unpack_release(transaction: Transaction) -> str:
@@ -1352,9 +1308,7 @@ def build_environment(transaction: Transaction) -> str:
     # Written by the site's user, who is to own nothing that the site executes.
     give_to(directory, site.accounts.root_user, site.accounts.site_group)
     if not (directory / "bin/gunicorn").exists():
-        raise ReleaseError(
-            "the project does not depend on gunicorn: run `uv add gunicorn` and commit"
-        )
+        raise ReleaseError("the project does not depend on gunicorn: run `uv add gunicorn` and commit")
     (directory / COMPLETE).touch()
     return f"built {directory.name[:12]}"
 
@@ -1434,18 +1388,14 @@ def install_packages(transaction: Transaction, directory: Path) -> None:
 
 def uv_cause(lines: Sequence[str]) -> str:
     """The innermost cause that uv names."""
-    marked = [
-        line.strip() for line in lines if re.match(r"\s*(error:|Caused by:|\u00d7|├─▶|╰─▶)", line)
-    ]
+    marked = [line.strip() for line in lines if re.match(r"\s*(error:|Caused by:|\u00d7|├─▶|╰─▶)", line)]
     return (marked or list(lines) or ["it said nothing"])[-1].strip()
 
 
 def examine(transaction: Transaction) -> str:
     """Runs Django's checks, collects the static files, and asks which migrations are pending."""
     site, release = transaction.site, transaction.release
-    with tempfile.TemporaryDirectory(
-        prefix=f".{release.id}.", suffix=".tmp", dir=site.releases
-    ) as name:
+    with tempfile.TemporaryDirectory(prefix=f".{release.id}.", suffix=".tmp", dir=site.releases) as name:
         staging = Path(name)
         os.chown(staging, site.accounts.site_user, site.accounts.site_group)
         result_file = staging / "result.json"
@@ -1466,9 +1416,7 @@ def examine(transaction: Transaction) -> str:
                 f"the project's Python does not start: {cause(done.lines)}", done.lines
             ) from None
         if result.get("errors"):
-            raise ReleaseError(
-                f"{result['stage']}: {first_line(result['errors'][0])}", result["errors"]
-            )
+            raise ReleaseError(f"{result['stage']}: {first_line(result['errors'][0])}", result["errors"])
         if not done.ok or result["stage"] != "done":
             raise ReleaseError(f"{result['stage']}: {cause(done.lines)}", done.lines)
         for warning in result["warnings"]:
@@ -1479,9 +1427,7 @@ def examine(transaction: Transaction) -> str:
     if transaction.pending:
         more = ", …" if len(transaction.pending) > 3 else ""
         pending += f" ({', '.join(transaction.pending[:3])}{more})"
-    return (
-        f"{counted(len(result['warnings']), 'warning')}, {counted(count, 'static file')}, {pending}"
-    )
+    return f"{counted(len(result['warnings']), 'warning')}, {counted(count, 'static file')}, {pending}"
 
 
 def first_line(text: str) -> str:
@@ -1591,9 +1537,7 @@ def back_up(transaction: Transaction) -> str:
             raise ReleaseError(f"the database cannot be dumped: {cause(lines)}", lines)
         listed = run(["pg_restore", "--list", temporary])
         if listed.returncode or not temporary.stat().st_size:
-            raise ReleaseError(
-                "the dump of the database cannot be read back", last_lines(listed.stderr)
-            )
+            raise ReleaseError("the dump of the database cannot be read back", last_lines(listed.stderr))
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -1675,9 +1619,7 @@ def probe(transaction: Transaction) -> str:
             give_up=lambda: unit_states(unit) != ["active"],
         )
     except ReleaseError as failure:
-        raise ReleaseError(
-            f"the new release is not well: {failure.message}", journal(unit, since)
-        ) from None
+        raise ReleaseError(f"the new release is not well: {failure.message}", journal(unit, since)) from None
     return "database, cache and broker answer"
 
 
@@ -1803,9 +1745,7 @@ def prune(transaction: Transaction) -> str:
     for release in gone:
         remove_tree(release.path)
     environments = prune_virtual_environments(site)
-    plain = {
-        path.as_posix() for release in kept for path in regular_files(release.path / PLAIN_STATIC)
-    }
+    plain = {path.as_posix() for release in kept for path in regular_files(release.path / PLAIN_STATIC)}
     static = prune_static_files(site, names | plain)
     dumps = prune_dumps(site)
     for path in site.runtime.glob("*.sock"):
@@ -1819,9 +1759,7 @@ def prune(transaction: Transaction) -> str:
     )
 
 
-def releases_to_keep(
-    site: Site, live: Release, running: set[str]
-) -> tuple[list[Release], list[Release]]:
+def releases_to_keep(site: Site, live: Release, running: set[str]) -> tuple[list[Release], list[Release]]:
     """Divides the releases on disk into those that stay and those that go."""
     releases = site.kept_releases()
     proven = [release for release in releases if release.status in (GOOD, WITHDRAWN)]
@@ -1926,11 +1864,7 @@ def choose_target(transaction: Transaction) -> str:
                 f"no good release older than {live.id} is kept, so there is none to go back to"
             )
     else:
-        found = [
-            r
-            for r in releases
-            if r.id == wanted or (len(wanted) >= 7 and r.commit.startswith(wanted))
-        ]
+        found = [r for r in releases if r.id == wanted or (len(wanted) >= 7 and r.commit.startswith(wanted))]
         if not found:
             known = ", ".join(release.id for release in releases if release.id != live.id) or "none"
             raise UsageError(f"there is no release {wanted!r}; kept are: {known}")
@@ -2002,12 +1936,8 @@ def deploy(transaction: Transaction) -> Outcome:
             return Outcome("deployed", message, live.id, live.id)
         if not problem:
             transaction.perform([TIDY])
-            return Outcome(
-                "unchanged", f"commit {live.commit[:8]} is live and well", live.id, live.id
-            )
-        transaction.reporter.warning(
-            "unchanged", f"commit {live.commit[:8]} is deployed again: {problem}"
-        )
+            return Outcome("unchanged", f"commit {live.commit[:8]} is live and well", live.id, live.id)
+        transaction.reporter.warning("unchanged", f"commit {live.commit[:8]} is deployed again: {problem}")
     transaction.perform(DEPLOY)
     message = f"https://{site.config.domain} serves commit {request.commit[:8]}"
     return Outcome("deployed", message, transaction.release.id, live.id if live else None)
@@ -2046,9 +1976,7 @@ def restart(transaction: Transaction) -> Outcome:
     if live is None:
         return Outcome("unchanged", "nothing is live yet")
     if transaction.request.if_changed and live.settings == site.fingerprint():
-        return Outcome(
-            "unchanged", "the settings have not changed since the start", live.id, live.id
-        )
+        return Outcome("unchanged", "the settings have not changed since the start", live.id, live.id)
     transaction.request = transaction.request._replace(commit=live.commit)
     transaction.perform(RESTART)
     message = f"{live.commit[:8]} runs with the settings of now"
@@ -2076,16 +2004,12 @@ def transact(site: Site, request: Request, reporter: Reporter, parent: str | Non
         with locked(site, request.by, request.operation), stopped_by_signals():
             transaction = Transaction(site, request, reporter, parent)
             outcome = TRANSACTIONS[request.operation](transaction)
-    except (
-        Exception
-    ) as error:  # whatever it is: it is reported and recorded, and perform() has cleaned up
+    except Exception as error:  # whatever it is: it is reported and recorded, and perform() has cleaned up
         failure = error if isinstance(error, ReleaseError) else unexpected(error)
         status, detail = failure.exit_status, failure.detail
         live = site.live()
         consequence = f"; {live.id} stays live" if live and transaction else ""
-        outcome = Outcome(
-            failure.status, failure.message + consequence, None, live.id if live else None
-        )
+        outcome = Outcome(failure.status, failure.message + consequence, None, live.id if live else None)
     seconds = round(time.monotonic() - started, 3)
     if transaction and outcome.status != "unchanged":
         try:
@@ -2105,9 +2029,7 @@ def transact(site: Site, request: Request, reporter: Reporter, parent: str | Non
 def unexpected(error: Exception) -> ReleaseError:
     """An error that no step expected, as one line. Where it came from goes to the history."""
     if isinstance(error, OSError):
-        return ReleaseError(
-            f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-        )
+        return ReleaseError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
     return ReleaseError(
         f"unexpected {type(error).__name__}: {error}",
         last_lines(*traceback.format_exception(error)),
@@ -2175,9 +2097,7 @@ def show_list(site: Site, reporter: Reporter) -> int:
             live=is_live,
         )
     if not releases:
-        reporter.event(
-            "nothing has been deployed yet", event="result", status="empty", message="no release"
-        )
+        reporter.event("nothing has been deployed yet", event="result", status="empty", message="no release")
     return 0
 
 
@@ -2191,9 +2111,7 @@ def show_status(site: Site, reporter: Reporter) -> int:
         provisioned = site.provisioned.read_text(encoding="utf-8").strip()
     lines = [f"site      {site.name} (https://{site.config.domain})"]
     if live:
-        lines.append(
-            f"live      {live.id}, commit {live.commit}, deployed {live.created} by {live.by}"
-        )
+        lines.append(f"live      {live.id}, commit {live.commit}, deployed {live.created} by {live.by}")
     lines.append(f"health    {problem or 'well'}")
     lines.append(f"rollback  {f'would go to {target.id}' if target else 'nothing to go back to'}")
     if owner:
@@ -2229,9 +2147,7 @@ def manage(site: Site, words: Sequence[str]) -> int:
         writable=(site.media,),
     )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    return subprocess.call(
-        command.under_systemd(site, unit_name(site, "manage"), None, terminal=terminal)
-    )
+    return subprocess.call(command.under_systemd(site, unit_name(site, "manage"), None, terminal=terminal))
 
 
 def start(site: Site) -> int:
@@ -2239,9 +2155,7 @@ def start(site: Site) -> int:
     live = site.live()
     if live is None:
         return 0
-    return subprocess.call(
-        ["systemctl", "start", site.web(live.id), site.worker(live.id), site.beat]
-    )
+    return subprocess.call(["systemctl", "start", site.web(live.id), site.worker(live.id), site.beat])
 
 
 # --- The command line ---
@@ -2263,26 +2177,18 @@ def parser() -> Parser:
         epilog="Exit status: 0 done or unchanged, 1 failed, 2 wrong usage, 75 another run is busy.",
         allow_abbrev=False,
     )
-    top.add_argument(
-        "--config", type=Path, metavar="FILE", help="default: /etc/<site>/release.json"
-    )
+    top.add_argument("--config", type=Path, metavar="FILE", help="default: /etc/<site>/release.json")
     top.add_argument("--in-unit", help=argparse.SUPPRESS)
     commands = top.add_subparsers(
         dest="command", required=True, parser_class=functools.partial(Parser, allow_abbrev=False)
     )
 
-    def add(
-        name: str, text: str, *, as_json: bool = True, by: bool = False
-    ) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *, as_json: bool = True, by: bool = False) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         if by:
-            command.add_argument(
-                "--by", type=person, metavar="WHO", help="who does this, for the history"
-            )
+            command.add_argument("--by", type=person, metavar="WHO", help="who does this, for the history")
         if as_json:
-            command.add_argument(
-                "--json", action="store_true", help="report one JSON object per line"
-            )
+            command.add_argument("--json", action="store_true", help="report one JSON object per line")
         return command
 
     command = add("deploy", "put a commit live", by=True)
@@ -2304,9 +2210,7 @@ def parser() -> Parser:
         "start the live release anew, without an outage, after its settings changed",
         by=True,
     )
-    command.add_argument(
-        "--if-changed", action="store_true", help="only if it runs with other settings"
-    )
+    command.add_argument("--if-changed", action="store_true", help="only if it runs with other settings")
     add("list", "show the releases on disk")
     add("status", "show what is live and whether it is well")
     add("start", "start what is to be live (at boot)", as_json=False)
@@ -2318,18 +2222,14 @@ def parser() -> Parser:
 def commit(text: str) -> str:
     """A full commit id."""
     if not COMMIT.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a full commit id (git rev-parse HEAD prints it)"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is not a full commit id (git rev-parse HEAD prints it)")
     return text
 
 
 def token(text: str) -> str:
     """A word of letters, digits and hyphens."""
     if not re.fullmatch(r"[0-9A-Za-z-]{1,100}", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} has other characters than letters, digits and hyphens"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} has other characters than letters, digits and hyphens")
     return text
 
 
@@ -2341,9 +2241,7 @@ def fingerprint(text: str) -> str:
 def person(text: str) -> str:
     """A name in one short line."""
     if not text.strip() or len(text) > 100 or not text.isprintable():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a name of at most 100 printable characters"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of at most 100 printable characters")
     return text.strip()
 
 
@@ -2437,9 +2335,7 @@ def store_upload(site: Site) -> Path:
         site.releases.mkdir(parents=True, exist_ok=True)
         return spool(sys.stdin.buffer, site.releases, site.config.archive_limit_mib * MIB)
     except OSError as error:
-        raise ReleaseError(
-            f"cannot store the archive in {site.releases}: {error.strerror}"
-        ) from None
+        raise ReleaseError(f"cannot store the archive in {site.releases}: {error.strerror}") from None
 
 
 def config_path(arguments: argparse.Namespace) -> Path:
@@ -2450,9 +2346,7 @@ def config_path(arguments: argparse.Namespace) -> Path:
         return arguments.config.absolute()
     site = Path(sys.argv[0]).name.removesuffix("-release")
     if not SITE_NAME.fullmatch(site):
-        raise UsageError(
-            f"started as {Path(sys.argv[0]).name}, not as <site>-release: give --config FILE"
-        )
+        raise UsageError(f"started as {Path(sys.argv[0]).name}, not as <site>-release: give --config FILE")
     return Path("/etc", site, "release.json")
 
 

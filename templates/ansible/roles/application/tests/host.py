@@ -1,8 +1,9 @@
 """
 A host for tests: real directories, archives, locks and sockets below a temporary directory.
 
-Only what a test cannot have without root and systemd stands in: tiny programs take the place of systemctl,
-systemd-run, uv and PostgreSQL's clients. The web servers that they start are real processes.
+Only what a test cannot have without root and systemd stands in: tiny programs take the place of
+systemctl, systemd-run, uv and PostgreSQL's clients. The web servers that they start are real
+processes.
 """
 
 import contextlib
@@ -70,7 +71,7 @@ restart) if [ -e "$STAND_IN/broken-beat" ]; then exit 1; fi; : > "$units/$1" ;;
 esac
 """
 
-# Does what systemd does with the options that matter here: the directory, the variables and the secrets.
+# Does what systemd does with the options that matter here: directory, variables and secrets.
 SYSTEMD_RUN = """
 import os, re, sys
 options, argv = sys.argv[1:], []
@@ -237,7 +238,8 @@ class Host:
         """Starts what stands for nginx, with a certificate of its own."""
         key, certificate = self.stand_in / "key.pem", self.stand_in / "certificate.pem"
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256",
              "-days", "1", "-subj", "/CN=shop.example.com", "-keyout", key, "-out", certificate],
             check=True,
             capture_output=True,
@@ -248,9 +250,7 @@ class Host:
         context.load_cert_chain(certificate, key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         self.site.https_port = server.server_address[1]
-        threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return server
 
     def commit(self, files=None, static=None):
@@ -268,9 +268,7 @@ class Host:
             **(files or {}),
         }
         path = self.root / f"{commit}.tar.gz"
-        with tarfile.open(
-            path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit}
-        ) as tar:
+        with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit}) as tar:
             for name, text in content.items():
                 member = tarfile.TarInfo(name)
                 member.size = len(text.encode())
@@ -282,9 +280,7 @@ class Host:
         """Does a transaction and returns its exit status and its events."""
         self.output = io.StringIO()
         reporter = release.Reporter(self.output, as_json=True)
-        status = release.transact(
-            self.site, release.Request(operation, "tester", **request), reporter
-        )
+        status = release.transact(self.site, release.Request(operation, "tester", **request), reporter)
         return status, self.events()
 
     def events(self):

@@ -18,6 +18,7 @@ import time
 import unittest
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -36,7 +37,7 @@ class Temporary(unittest.TestCase):
 
 
 class ConfigTest(Temporary):
-    GOOD = {"site": SITE, "project_name": "shop", "domain": "shop.example.com"}
+    GOOD: ClassVar = {"site": SITE, "project_name": "shop", "domain": "shop.example.com"}
 
     def read(self, text):
         path = self.directory / "release.json"
@@ -248,8 +249,7 @@ class ArchiveTest(Temporary):
         target = self.directory / "out"
         release.unpack(path, release.read_archive(path, release.MIB), target, accounts)
         modes = {
-            name: (target / name).stat().st_mode & 0o7777
-            for name in (".", "deep/er", "run.sh", plain.name)
+            name: (target / name).stat().st_mode & 0o7777 for name in (".", "deep/er", "run.sh", plain.name)
         }
         self.assertEqual(modes, {".": 0o751, "deep/er": 0o751, "run.sh": 0o750, plain.name: 0o640})
 
@@ -335,9 +335,7 @@ class LogTest(unittest.TestCase):
         self.assertEqual(release.cause([]), "it said nothing")
 
     def test_json_lines_become_readable(self):
-        line = json.dumps(
-            {"level": "ERROR", "message": "Broken", "exc_info": "Traceback\nKeyError: 'x'"}
-        )
+        line = json.dumps({"level": "ERROR", "message": "Broken", "exc_info": "Traceback\nKeyError: 'x'"})
         self.assertEqual(release.readable(line), "ERROR Broken: KeyError: 'x'")
         self.assertEqual(release.readable("plain"), "plain")
 
@@ -404,17 +402,11 @@ class DeployTest(unittest.TestCase):
         """Deploys a commit that must fail in a step, and checks that nothing has changed."""
         live, units, names = self.site.live(), self.host.units(), self.host.names()
         status, events = self.host.deploy(files)
-        failed = [
-            event
-            for event in events
-            if event.get("status") == "failed" and event["event"] == "step"
-        ]
+        failed = [event for event in events if event.get("status") == "failed" and event["event"] == "step"]
         self.assertEqual((status, [event["name"] for event in failed]), (1, [step]), events)
         self.assertIn(message, events[-1]["message"])
         self.assertEqual(self.host.units(), units)
-        self.assertEqual(
-            [name for name in self.host.names() if name not in names and step != "live"], []
-        )
+        self.assertEqual([name for name in self.host.names() if name not in names and step != "live"], [])
         if live:
             self.assertEqual(self.host.answers(), live.id)
             self.assertIn(f"{live.id} stays live", events[-1]["message"])
@@ -440,9 +432,7 @@ class DeployTest(unittest.TestCase):
             self.assertIn(step["status"], ("ok", "skipped"))
             self.assertGreaterEqual(step["seconds"], 0)
         (entry,) = self.host.history()
-        self.assertEqual(
-            (entry["operation"], entry["by"], entry["status"]), ("deploy", "tester", "deployed")
-        )
+        self.assertEqual((entry["operation"], entry["by"], entry["status"]), ("deploy", "tester", "deployed"))
         self.assertEqual(len(entry["steps"]), len(release.DEPLOY))
 
     def test_second_deploy_takes_over(self):
@@ -480,7 +470,7 @@ class DeployTest(unittest.TestCase):
         release.stop_unit(self.site.web(first))
         status, events = self.host.run("deploy", archive=archive, commit=commit)
         self.assertEqual((status, events[-1]["status"]), (0, "deployed"))
-        self.assertIn("is inactive", [e for e in events if e["event"] == "warning"][0]["message"])
+        self.assertIn("is inactive", next(e for e in events if e["event"] == "warning")["message"])
         self.assertNotEqual(self.host.answers(), first)
 
     def test_other_commit_in_the_archive(self):
@@ -613,9 +603,7 @@ class DeployTest(unittest.TestCase):
         archive, commit = self.host.commit()
         self.site.provisioned.write_text("abc\n")
         for fingerprint, expected in (("abc", 0), ("def", 1)):
-            _, events = self.host.run(
-                "deploy", archive=archive, commit=commit, provisioned=fingerprint
-            )
+            _, events = self.host.run("deploy", archive=archive, commit=commit, provisioned=fingerprint)
             warnings = [event for event in events if event.get("name") == "provisioned"]
             self.assertEqual(len(warnings), expected)
 
@@ -673,7 +661,8 @@ class DeployTest(unittest.TestCase):
         # A worker that takes its time to end.
         self.host.program(
             "systemctl",
-            '#!/bin/sh\ncase "$1 $2" in "stop --no-block") exit 0 ;; esac\nexec sh "$STAND_IN/systemctl" "$@"\n',
+            '#!/bin/sh\ncase "$1 $2" in "stop --no-block") exit 0 ;; esac\n'
+            'exec sh "$STAND_IN/systemctl" "$@"\n',
         )
         for _ in range(3):
             self.deploy()
@@ -694,9 +683,7 @@ class DeployTest(unittest.TestCase):
         self.assertEqual(self.host.units(), self.running(first))
         third = self.deploy()
         self.host.run("rollback")
-        self.assertEqual(
-            self.host.answers(), first, f"not to {second}, which was withdrawn from {third}"
-        )
+        self.assertEqual(self.host.answers(), first, f"not to {second}, which was withdrawn from {third}")
 
     def test_rollback_to_a_named_release(self):
         first, second = self.deploy(), self.deploy()
@@ -763,7 +750,7 @@ class DeployTest(unittest.TestCase):
 
 class InterruptionTest(unittest.TestCase):
     def interrupt(self, host, number):
-        """Sends a signal to a deploy while it builds a virtual environment; returns its exit status."""
+        """Sends a signal to a deploy that builds a virtual environment; returns its exit status."""
         archive, commit = host.commit({"slow": "", "uv.lock": "slow"})
         child = os.fork()
         if child == 0:
