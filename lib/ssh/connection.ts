@@ -39,19 +39,17 @@ export async function openConnection(environment: Environment, knownHosts: strin
     }),
     { mode: 0o600 },
   );
+  // One connection for all commands: firewalls limit how many new ones may come within half a minute.
+  const master = ['-F', configurationFile, '-o', `ControlPath=${join(directory, 'master')}`];
   return {
     async execute(command, input = '') {
       const result = await run(
         'ssh',
         [
-          '-F',
-          configurationFile,
-          '-o',
-          'BatchMode=yes',
-          '-o',
-          `ConnectTimeout=${connectTimeoutSeconds}`,
-          environment.site,
-          command,
+          ...master,
+          ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=yes'],
+          ...['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${connectTimeoutSeconds}`],
+          ...[environment.site, command],
         ],
         { input, timeout: 60_000 },
       );
@@ -61,7 +59,10 @@ export async function openConnection(environment: Environment, knownHosts: strin
     },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
     sshArguments: `-F ${configurationFile} -o ControlMaster=auto -o ControlPersist=20s`,
-    close: () => rm(directory, { recursive: true, force: true }),
+    async close() {
+      await run('ssh', [...master, '-O', 'exit', environment.site]).catch(() => {});
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }
 

@@ -24,6 +24,8 @@ beforeAll(async () => {
   session = await openRehearsal();
   host = await startTestHost(session, 'journey');
   place = new Workplace();
+  await place.run(['git', 'config', '--global', 'user.name', 'Ada Example']);
+  await place.run(['git', 'config', '--global', 'user.email', 'ada@example.com']);
 });
 afterAll(() => session?.close());
 
