@@ -10,10 +10,9 @@ export PATH=$tools/uv/bin:$PATH
 # The Node that the packed generator is run on besides the one at hand.
 newer_node=24
 
-basic_packages=(ca-certificates git openssh-client python3 shellcheck)
+basic_packages=(ca-certificates git openssh-client python3-venv shellcheck)
 all_packages=(
   "${basic_packages[@]}"
-  python3-venv                                # for uv
   sudo tmux                                   # normal users, and terminals to type into
   mmdebstrap debian-archive-keyring           # throwaway hosts: making their image
   systemd-container iproute2 nftables         # throwaway hosts: booting it, its network
@@ -87,7 +86,7 @@ install_everything() {
 }
 
 install_basics() {
-  install_system_packages "${basic_packages[@]}" && install_node_packages
+  install_system_packages "${basic_packages[@]}" && install_node_packages && install_uv
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

@@ -131,6 +131,7 @@ describe('an error whose code is a text does not crash yo', () => {
     const { exitCode, stdout, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], {
       cwd: 'shop',
     });
+    await place.run(['chmod', '0755', 'pages'], { cwd: 'shop' });
     expect(`${stdout}${stderr}`).not.toMatch(/^\s+at |node:internal|ERR_INVALID_ARG_TYPE/m);
     expect(stderr).toContain(path);
     expect([1, 2, 3]).toContain(exitCode);

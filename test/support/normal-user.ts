@@ -55,12 +55,12 @@ export function networkEnvironment(): Record<string, string> {
  */
 export async function createNormalUser(directory: string, { sudo = false } = {}): Promise<NormalUser> {
   const home = join(directory, 'home');
+  // Other users have to get through it, which mkdtemp lets nobody.
+  chmodSync(directory, 0o755);
   if (process.getuid?.() !== 0) {
     mkdirSync(home, { recursive: true });
     return { home };
   }
-  // Others may look into the directory to get at their home; mkdtemp lets nobody.
-  chmodSync(directory, 0o755);
   const name = `goboot-${process.pid}`;
   await runOrThrow('bash', [accountScript, 'create', name, home, ...(sudo ? ['--sudo'] : [])], {
     failure: 'A temporary user could not be made',
