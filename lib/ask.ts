@@ -23,6 +23,17 @@ export interface AnswerSources {
   prompt?: Prompt;
 }
 
+/** Throws a usage error for the first flag or answer of the file that is not valid. */
+export function checkGiven(
+  questions: readonly Question[],
+  sources: Pick<AnswerSources, 'flags' | 'file'>,
+): void {
+  for (const question of questions) {
+    const given = sources.flags[question.name] ?? sources.file[question.name];
+    if (given !== undefined) question.validate(given);
+  }
+}
+
 /**
  * Collects an answer to every question: from flags, an answers file, an earlier run, the user, or its default.
  *
@@ -53,6 +64,8 @@ export async function collectAnswers(
     if (question.flagOnly) continue;
     if (sources.prompt) {
       assign(answers, question, await ask(sources.prompt, question, fallback));
+    } else if (fallback === undefined && question.default) {
+      // It follows from another answer, which is missing itself.
     } else if (fallback === undefined || (fallback === '' && !acceptsNothing(question))) {
       missing.push(question);
     } else {

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +11,7 @@ import {
   wordsAfterNamespace,
 } from './command-line.ts';
 import { exitCodes, GobootError, toGobootError } from './errors.ts';
-import { projectPaths } from './paths.ts';
-import { type AnswerName, commonSwitches } from './questions.ts';
+import { type AnswerName, commonSwitches, switches } from './questions.ts';
 import { createReporter, type Reporter } from './terminal/reporter.ts';
 
 /**
@@ -48,6 +48,12 @@ export abstract class GobootGenerator extends Generator {
     } catch (error) {
       throw this.#fail(error);
     }
+    // Files are written between the phases, by Yeoman, which would pass on the system's errors as they are.
+    if (this.#startedByYo) (this.env as unknown as EventEmitter).on('error', (error) => this.#fail(error));
+    // To Yeoman, which looks at these itself, `--force=false` is a text and so true.
+    const conflictOptions = { force: this.isOn(switches.force), dryRun: this.isOn(switches.dryRun) };
+    Object.assign((this.env as unknown as { options: object }).options, conflictOptions);
+    Object.assign(this.options, conflictOptions);
   }
 
   /** Whether a switch is on. */
@@ -98,11 +104,7 @@ export abstract class GobootGenerator extends Generator {
   /** Keeps Yeoman from listing a hundred files one by one; conflicts and decisions are still shown. */
   protected summarizeFileLog(): void {
     const { log } = this.env.adapter;
-    for (const status of ['create', 'identical'] as const) log[status] = () => log;
-    // The answers are written on every run, and that is no conflict that somebody decided.
-    const reportForced = log.force;
-    log.force = (message, ...rest) =>
-      String(message).endsWith(projectPaths.answers) ? log : reportForced(message, ...rest);
+    for (const status of ['create', 'identical', 'force'] as const) log[status] = () => log;
   }
 
   /** Makes every phase that is still to come do nothing. */

@@ -15,9 +15,10 @@ async function setting(name: string, cwd?: string): Promise<string> {
   return stdout.trim();
 }
 
-/** What git knows about its user; empty texts where it knows nothing. */
+/** What git knows about its user; empty texts where it knows nothing, or is missing, which the preflight reports. */
 export async function gitIdentity(): Promise<Identity> {
-  const [name, email] = await Promise.all([setting('user.name'), setting('user.email')]);
+  const known = (name: string) => setting(name).catch(() => '');
+  const [name, email] = await Promise.all([known('user.name'), known('user.email')]);
   return { name, email };
 }
 
@@ -56,31 +57,39 @@ export async function commit(
   options: { message: string; paths?: readonly string[]; identity: Identity },
 ): Promise<boolean> {
   const failure = 'git could not make the commit';
-  if (!isRepository(directory)) {
+  const isNew = !isRepository(directory);
+  if (isNew) {
     await runOrThrow('git', ['init', '--quiet', `--initial-branch=${mainBranch}`], {
       cwd: directory,
       failure,
     });
   }
   const paths = options.paths ?? ['.'];
-  await runOrThrow('git', ['add', '--', ...paths], { cwd: directory, failure });
-  const staged = await run('git', ['diff', '--cached', '--quiet', '--', ...paths], { cwd: directory });
-  if (staged.exitCode === 0) return false;
-
   const [name, email] = await Promise.all([
     setting('user.name', directory),
     setting('user.email', directory),
+    runOrThrow('git', ['add', '--', ...paths], { cwd: directory, failure }),
   ]);
+  if (!isNew) {
+    const staged = await run('git', ['diff', '--cached', '--quiet', '--', ...paths], { cwd: directory });
+    if (staged.exitCode === 0) return false;
+  }
+
   const fallback = { name: name || options.identity.name, email: email || options.identity.email };
-  await runOrThrow('git', ['commit', '--quiet', '--message', options.message, '--', ...paths], {
-    cwd: directory,
-    env: {
-      GIT_AUTHOR_NAME: fallback.name,
-      GIT_AUTHOR_EMAIL: fallback.email,
-      GIT_COMMITTER_NAME: fallback.name,
-      GIT_COMMITTER_EMAIL: fallback.email,
+  await runOrThrow(
+    'git',
+    // Maintenance would only make the user wait: a repository of goboot's is small.
+    ['-c', 'maintenance.auto=false', 'commit', '--quiet', '--message', options.message, '--', ...paths],
+    {
+      cwd: directory,
+      env: {
+        GIT_AUTHOR_NAME: fallback.name,
+        GIT_AUTHOR_EMAIL: fallback.email,
+        GIT_COMMITTER_NAME: fallback.name,
+        GIT_COMMITTER_EMAIL: fallback.email,
+      },
+      failure,
     },
-    failure,
-  });
+  );
   return true;
 }

@@ -49,8 +49,11 @@ export interface Question<Name extends AnswerName = AnswerName> {
   description: string;
   /** Turns what was typed into an answer or throws a usage error. */
   validate: (value: string) => Answers[Name];
-  /** Taken when nothing is typed; without one the question must be answered. */
-  default?: (answers: Partial<Answers>, defaults: Defaults) => string;
+  /**
+   * Taken when nothing is typed; without one the question must be answered. Undefined where it follows from an
+   * answer that is missing.
+   */
+  default?: (answers: Partial<Answers>, defaults: Defaults) => string | undefined;
   /** Whether the question makes sense, given the answers so far; an answer given by flag is kept regardless. */
   when?: (answers: Partial<Answers>) => boolean;
   /** Never asked, only taken from a flag or an answers file. */
@@ -118,7 +121,7 @@ export const questions: readonly Question[] = [
     prompt: 'SSH host (name or address)',
     description: 'Name or address of the server; the domain unless given',
     validate: validateHost,
-    default: ({ domain }) => domain ?? '',
+    default: ({ domain }) => domain,
     keep: 'environment',
   }),
   define({
@@ -167,7 +170,7 @@ export const questions: readonly Question[] = [
     prompt: 'User on the jump host',
     description: 'User on the jump host; --user unless given',
     validate: validateUser,
-    default: ({ user }) => user ?? '',
+    default: ({ user }) => user,
     when: hasJumpHost,
     keep: 'environment',
   }),
@@ -187,7 +190,7 @@ export const questions: readonly Question[] = [
     prompt: 'Private SSH key for the jump host',
     description: 'Private SSH key for the jump host; --key-file unless given',
     validate: validateKeyFile,
-    default: ({ keyFile }) => keyFile ?? '',
+    default: ({ keyFile }) => keyFile,
     when: hasJumpHost,
     keep: 'environment',
   }),

@@ -81,7 +81,7 @@ export function answersToStore(answers: Answers): { project: Kept; environment: 
   const pick = (place: 'project' | 'environment'): Kept =>
     Object.fromEntries(
       questions
-        .filter(({ keep, name }) => keep === place && answers[name] !== undefined && answers[name] !== '')
+        .filter(({ keep, name }) => keep === place && answers[name] !== undefined)
         .map(({ name }) => [name, answers[name]]),
     );
   return { project: pick('project'), environment: pick('environment') };

@@ -36,7 +36,7 @@ test('what is missing is named all at once', async () => {
   const nothing = { flags: {}, file: {}, stored: {}, defaults: { gitName: '', gitEmail: '' } };
   await expect(collectAnswers(questions, nothing)).rejects.toMatchObject({
     code: 2,
-    message: 'Missing: the project name, --domain, --author, --email, --host',
+    message: 'Missing: the project name, --domain, --author, --email',
   });
 });
 

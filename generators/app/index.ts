@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
-import { collectAnswers, readAnswersFile } from '../../lib/ask.ts';
+import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
 import { GobootGenerator } from '../../lib/base.ts';
 import { liveResult, runSteps } from '../../lib/deploy/run.ts';
 import { deployStep, provisionStep } from '../../lib/deploy/site.ts';
@@ -86,6 +86,7 @@ export default class AppGenerator extends GobootGenerator {
         defaults: { gitName: git.name, gitEmail: git.email },
         ...(this.mayAsk && { prompt: this.ask }),
       };
+      checkGiven(questions, sources);
       const surrounding = findProjectRoot(this.env.cwd);
       const { projectName } = await collectAnswers(projectNameQuestion, {
         ...sources,
@@ -146,6 +147,7 @@ export default class AppGenerator extends GobootGenerator {
         this.#files.push(await newVaultFile(environment, password));
       }
       for (const { path, contents, mode } of this.#files) {
+        if (this.#comparison.identical.includes(path)) continue;
         this.fs.write(join(this.#root, path), contents, writeOptions(mode));
       }
       const kept = answersToStore(this.#answers);
