@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
 import type { Environment, Project } from './project.ts';
@@ -95,6 +95,21 @@ export function refuseSilentOverwrite({ changed }: Comparison): void {
   throw usageError(
     `${count(changed.length, 'file')} of the project differ from what goboot would write: ${changed.join(', ')}`,
     'Start yo in a terminal to decide file by file, or overwrite them with --force.',
+  );
+}
+
+/**
+ * Writes files that do not exist yet, side by side: nothing can be in conflict with them, and Yeoman's way, one after
+ * the other, takes longer than all the rest. Throws when one has come to exist in the meantime.
+ */
+export async function writeNewFiles(files: readonly RenderedFile[], projectRoot: string): Promise<void> {
+  const directories = new Set(files.map(({ path }) => dirname(join(projectRoot, path))));
+  await Promise.all([...directories].map((directory) => mkdir(directory, { recursive: true })));
+  await Promise.all(
+    files.map(({ path, contents, mode }) =>
+      // The user's umask decides about everything but the executable bit.
+      writeFile(join(projectRoot, path), contents, { flag: 'wx', mode: mode & 0o100 ? 0o777 : 0o666 }),
+    ),
   );
 }
 

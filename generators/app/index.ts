@@ -22,6 +22,7 @@ import {
   newVaultFile,
   projectFiles,
   refuseSilentOverwrite,
+  writeNewFiles,
   writeOptions,
 } from '../../lib/scaffold.ts';
 import {
@@ -146,8 +147,13 @@ export default class AppGenerator extends GobootGenerator {
       if (password && !this.fs.exists(join(this.#root, projectPaths.vault(environment)))) {
         this.#files.push(await newVaultFile(environment, password));
       }
-      for (const { path, contents, mode } of this.#files) {
-        if (this.#comparison.identical.includes(path)) continue;
+      const { changed, identical } = this.#comparison;
+      const existing = [...changed, ...identical];
+      await writeNewFiles(
+        this.#files.filter(({ path }) => !existing.includes(path)),
+        this.#root,
+      );
+      for (const { path, contents, mode } of this.#files.filter((file) => changed.includes(file.path))) {
         this.fs.write(join(this.#root, path), contents, writeOptions(mode));
       }
       const kept = answersToStore(this.#answers);
