@@ -10,16 +10,13 @@ export interface Identity {
 
 export const mainBranch = 'main';
 
-async function setting(name: string, cwd?: string): Promise<string> {
-  const { stdout } = await run('git', ['config', '--get', name], cwd ? { cwd } : {});
-  return stdout.trim();
-}
-
 /** What git knows about its user; empty texts where it knows nothing, or is missing, which the preflight reports. */
-export async function gitIdentity(): Promise<Identity> {
-  const known = (name: string) => setting(name).catch(() => '');
-  const [name, email] = await Promise.all([known('user.name'), known('user.email')]);
-  return { name, email };
+export async function gitIdentity(directory?: string): Promise<Identity> {
+  const { stdout } = await run('git', ['config', '--get-regexp', '^user\\.(name|email)$'], {
+    ...(directory && { cwd: directory }),
+  }).catch(() => ({ stdout: '' }));
+  const settings = new Map(stdout.split('\n').map((line) => line.split(/ (.*)/s, 2) as [string, string]));
+  return { name: settings.get('user.name') ?? '', email: settings.get('user.email') ?? '' };
 }
 
 /** Whether the directory itself (not one above it) is a git repository. */
@@ -65,9 +62,8 @@ export async function commit(
     });
   }
   const paths = options.paths ?? ['.'];
-  const [name, email] = await Promise.all([
-    setting('user.name', directory),
-    setting('user.email', directory),
+  const [known] = await Promise.all([
+    gitIdentity(directory),
     runOrThrow('git', ['add', '--', ...paths], { cwd: directory, failure }),
   ]);
   if (!isNew) {
@@ -75,7 +71,10 @@ export async function commit(
     if (staged.exitCode === 0) return false;
   }
 
-  const fallback = { name: name || options.identity.name, email: email || options.identity.email };
+  const identity = {
+    name: known.name || options.identity.name,
+    email: known.email || options.identity.email,
+  };
   await runOrThrow(
     'git',
     // Maintenance would only make the user wait: a repository of goboot's is small.
@@ -83,10 +82,10 @@ export async function commit(
     {
       cwd: directory,
       env: {
-        GIT_AUTHOR_NAME: fallback.name,
-        GIT_AUTHOR_EMAIL: fallback.email,
-        GIT_COMMITTER_NAME: fallback.name,
-        GIT_COMMITTER_EMAIL: fallback.email,
+        GIT_AUTHOR_NAME: identity.name,
+        GIT_AUTHOR_EMAIL: identity.email,
+        GIT_COMMITTER_NAME: identity.name,
+        GIT_COMMITTER_EMAIL: identity.email,
       },
       failure,
     },

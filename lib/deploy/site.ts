@@ -5,7 +5,7 @@ import type { SshConnection } from '../ssh/connection.ts';
 import { count, formatSeconds } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import { provisionFingerprint } from './fingerprint.ts';
-import { fetchLivePage, type LivePage } from './live.ts';
+import type { LivePage } from './live.ts';
 
 /** One site to work on: where its project is, how its host is reached, and who is told. */
 export interface SiteContext {
@@ -160,6 +160,7 @@ export async function proveSite(
     reporter,
     'Prove that it is live',
     async () => {
+      const { fetchLivePage } = await import('./live.ts');
       const services = await checkServices(connection, environment);
       const visit = { domain: environment.domain, address: environment.host.address, ...where };
       const [page, health] = [

@@ -4,7 +4,7 @@ import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
 import { count } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
-import { connectToHost, type TrustedHost } from '../trust.ts';
+import type { TrustedHost } from '../trust.ts';
 import { type Check, type NamedResult, runChecks, throwOnFailures } from './check.ts';
 import { hostChecks } from './host.ts';
 import { projectDirectoryCheck } from './project-directory.ts';
@@ -37,7 +37,7 @@ async function preflight(options: PreflightOptions): Promise<PreflightResult> {
     ...(usesHost ? hostChecks : []),
   ];
   const connecting = usesHost
-    ? connectToHost(environment, {
+    ? (await import('../trust.ts')).connectToHost(environment, {
         committed: join(projectRoot, projectPaths.knownHosts),
         own: join(homedir(), '.ssh', 'known_hosts'),
         ...(knownHostsFile && { given: knownHostsFile }),
