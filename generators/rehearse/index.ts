@@ -47,7 +47,8 @@ export default class RehearseGenerator extends GobootGenerator {
       }
       const interrupted = new AbortController();
       const interrupt = () => interrupted.abort();
-      process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+      // Not once: a library that also listens ends the process when it finds itself alone.
+      process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
       const session = await openRehearsal();
       try {
         await this.#rehearse(session, opened, system, interrupted.signal);

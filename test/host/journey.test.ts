@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
@@ -9,6 +10,7 @@ import { sampleCommandLines } from '../support/command-lines.ts';
 import { type LoadResult, startLoad } from '../support/load.ts';
 import { git, projectFile } from '../support/scaffold.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
+import { readWorkflows, runSteps, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site, from an idea to its tenth day: the tests build on each other, in this order.
@@ -215,6 +217,61 @@ test('a release that does not start leaves the old one live and says why', async
   expect((await health()).release).toBe(before);
   expect(await onHost(`ls /srv/${site}/releases | wc -l`)).toBe('2');
   await git(place, 'revert', '--no-edit', 'HEAD');
+});
+
+test('the deploy workflow releases with a key that can do nothing else', async () => {
+  const key = join(place.user.home, 'deploy-key');
+  await place.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'deploy', '-f', key]);
+  const publicKey = readFileSync(`${key}.pub`, 'utf8').trim();
+  await commitChange('.ansible/inventory/production/group_vars/all/main.yml', (text) =>
+    text.replace('deploy_public_keys: []', `deploy_public_keys: [${JSON.stringify(publicKey)}]`),
+  );
+  const provisioned = await yo(['goboot:deploy', '--yes']);
+  expect(provisioned.exitCode, provisioned.output).toBe(0);
+
+  await commitChange('README.md', (text) => `${text}\n`);
+  const clone = join(place.temporary, 'clone');
+  await place.run(['git', 'clone', '--quiet', join(place.cwd, 'shop'), clone]);
+  const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
+  const runner = mkdtempSync(join(tmpdir(), 'runner-'));
+  onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
+  const summary = join(runner, 'summary.md');
+  await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {
+    cwd: clone,
+    env: {
+      DEPLOY_SSH_KEY: readFileSync(key, 'utf8'),
+      RUNNER_TEMP: runner,
+      GITHUB_WORKSPACE: clone,
+      GITHUB_ACTOR: 'ada',
+      GITHUB_STEP_SUMMARY: summary,
+      // The clone belongs to somebody else than the user who runs the tests.
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: 'safe.directory',
+      GIT_CONFIG_VALUE_0: '*',
+    },
+  });
+  expect(readFileSync(summary, 'utf8')).toContain('**deployed**');
+  expect((await health()).release).toContain((await git(place, 'rev-parse', '--short=8', 'HEAD')).trim());
+
+  const login = [
+    ...['ssh', '-F', 'none', '-i', key, '-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes'],
+    // One connection for all: the firewall limits how many new ones may come.
+    ...[
+      '-o',
+      'ControlMaster=auto',
+      '-o',
+      `ControlPath=${join(place.temporary, 'm')}`,
+      '-o',
+      'ControlPersist=20',
+    ],
+    ...['-o', `UserKnownHostsFile=${host.knownHostsFileFor(place)}`, `deploy@${host.address}`],
+  ];
+  expect(await place.run([...login, 'status'])).toMatchObject({ exitCode: 0 });
+  for (const command of ['id', 'manage -- shell', 'status; id']) {
+    const attempt = await place.run([...login, command]);
+    expect(attempt.exitCode, command).toBe(2);
+    expect(attempt.stderr).toContain('this account runs only');
+  }
 });
 
 test('after a reboot the site is back by itself', async () => {

@@ -12,13 +12,13 @@ export const answeringFlags = [
   '--skip-deploy',
 ];
 
-/** Scaffolds the project `shop` in the working directory. Throws with the output when that fails. */
+/** Scaffolds a project in the working directory, `shop` unless named. Throws with the output when that fails. */
 export async function scaffold(
   place: Workplace,
-  options: YoOptions & { args?: readonly string[] } = {},
+  options: YoOptions & { args?: readonly string[]; name?: string } = {},
 ): Promise<ProgramResult> {
   const result = await place.yo(
-    ['goboot', 'shop', '--yes', ...answeringFlags, ...(options.args ?? [])],
+    ['goboot', options.name ?? 'shop', '--yes', ...answeringFlags, ...(options.args ?? [])],
     options,
   );
   if (result.exitCode !== 0) throw new Error(`${result.stdout}\n${result.stderr}`);

@@ -8,6 +8,7 @@ export interface Step {
   name?: string;
   uses?: string;
   run?: string;
+  'working-directory'?: string;
   env?: Record<string, string>;
   with?: Record<string, unknown>;
 }
@@ -51,7 +52,7 @@ export async function runSteps(
   expect(steps.length, `${workflow.file} has a job ${jobId} with shell scripts`).toBeGreaterThan(0);
   for (const step of steps) {
     const result = await run('bash', ['--noprofile', '--norc', '-eo', 'pipefail', '-c', String(step.run)], {
-      cwd,
+      cwd: join(cwd, step['working-directory'] ?? ''),
       env: { CI: 'true', ...job?.env, ...step.env, ...env },
     });
     expect(result.exitCode, `${step.name}\n${result.stdout}\n${result.stderr}`).toBe(0);
