@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/paths.ts';
 import { runOrThrow } from '../lib/process.ts';
+import { lockedVersions } from '../test/support/locked-versions.ts';
 import { writeSampleProject } from '../test/support/sample-project.ts';
 
 const destination = join(packageRoot, 'lib/tested-versions/constraints.txt');
@@ -15,20 +16,7 @@ try {
     cwd: directory,
     failure: 'uv could not lock the rendered project',
   });
-  const { stdout } = await runOrThrow(
-    'uv',
-    [
-      'export',
-      '--locked',
-      '--quiet',
-      '--all-groups',
-      '--no-emit-project',
-      '--no-hashes',
-      '--no-header',
-      '--no-annotate',
-    ],
-    { cwd: directory, failure: 'uv could not list the locked versions' },
-  );
+  const stdout = await lockedVersions(directory);
   const lines = stdout.trim().split('\n').sort();
   await writeFile(destination, `# Written by \`npm run update:versions\`.\n${lines.join('\n')}\n`);
   console.log(`${lines.length} versions in ${destination}`);

@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parse } from 'yaml';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { listDirectory } from '../support/directory-listing.ts';
-import { git, projectFile, scaffold } from '../support/scaffold.ts';
+import { git, projectFile, scaffold, vaultVariables } from '../support/scaffold.ts';
 import { Workplace } from '../support/workplace.ts';
 
 test('secrets are in the vault and its password file, and nowhere else', async () => {
@@ -21,24 +20,7 @@ test('secrets are in the vault and its password file, and nowhere else', async (
   expect((await place.run(['git', 'check-ignore', passwordFile], { cwd: 'shop' })).stdout).toBe(passwordFile);
 
   // Ansible itself, locked with the project, opens the vault.
-  const vault = 'inventory/production/group_vars/all/vault.yml';
-  const opened = await place.run(
-    [
-      'uv',
-      'run',
-      '--quiet',
-      '--only-group',
-      'ansible',
-      'ansible-vault',
-      'view',
-      '--vault-password-file',
-      'vault_password',
-      vault,
-    ],
-    { cwd: 'shop/.ansible' },
-  );
-  expect(opened).toMatchObject({ exitCode: 0, stderr: '' });
-  const variables: Record<string, string> = parse(opened.stdout);
+  const variables = await vaultVariables(place);
   expect(Object.keys(variables)).toEqual(
     expect.arrayContaining(['vault_secret_key', 'vault_broker_password']),
   );

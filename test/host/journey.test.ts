@@ -2,13 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { parse } from 'yaml';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { type LoadResult, startLoad } from '../support/load.ts';
-import { git, projectFile } from '../support/scaffold.ts';
+import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
 import { readWorkflows, runSteps, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
@@ -95,24 +94,8 @@ test('yo goboot takes an idea to a live site', async () => {
       .join('\n'),
   ).toMatch(/self-signed/);
 
-  const vault = '.ansible/inventory/production/group_vars/all/vault.yml';
   const password = projectFile(place, '.ansible/vault_password').trim();
-  const opened = await place.run(
-    [
-      'uv',
-      'run',
-      '--quiet',
-      '--only-group',
-      'ansible',
-      'ansible-vault',
-      'view',
-      '--vault-password-file',
-      '.ansible/vault_password',
-      vault,
-    ],
-    { cwd: 'shop' },
-  );
-  const secrets = [password, ...Object.values(parse(opened.stdout) as Record<string, string>)];
+  const secrets = [password, ...Object.values(await vaultVariables(place))];
   expect(secrets).toHaveLength(3);
   const logs = (await place.run(['sh', '-c', 'cat .ansible/logs/*'], { cwd: 'shop' })).stdout;
   expect(logs).toContain('PLAY RECAP');

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
 import { packageRoot } from '../../lib/paths.ts';
-import { runOrThrow } from '../../lib/process.ts';
 import { reservedModuleNames } from '../../lib/reserved-names.ts';
+import { lockedVersions } from '../support/locked-versions.ts';
 import { expectSuccess } from '../support/project-program.ts';
 import { sampleNames } from '../support/rendered-project.ts';
 import { readWorkflows } from '../support/workflows.ts';
@@ -58,20 +58,7 @@ describe('The project', () => {
   const cwd = inject('renderedProjects').shop;
 
   test('locks the versions that goboot was tested with, and no others', async () => {
-    const { stdout } = await runOrThrow(
-      'uv',
-      [
-        'export',
-        '--locked',
-        '--quiet',
-        '--all-groups',
-        '--no-emit-project',
-        '--no-hashes',
-        '--no-header',
-        '--no-annotate',
-      ],
-      { cwd, failure: 'uv could not list the locked versions' },
-    );
+    const stdout = await lockedVersions(cwd);
     const constraints = await readFile(join(packageRoot, 'lib/tested-versions/constraints.txt'), 'utf8');
     const tested = constraints.split('\n').filter((line) => line && !line.startsWith('#'));
     expect(stdout.trim().split('\n').sort()).toEqual(tested);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import type { ProgramResult } from './normal-user.ts';
 import type { Workplace, YoOptions } from './workplace.ts';
 
@@ -35,4 +36,18 @@ export async function git(place: Workplace, ...args: string[]): Promise<string> 
   const { exitCode, stdout, stderr } = await place.run(['git', ...args], { cwd: 'shop' });
   if (exitCode !== 0) throw new Error(`git ${args[0]}: ${stderr}`);
   return stdout;
+}
+
+/** Opens the vault of the project `shop` with its own locked Ansible and returns its variables. */
+export async function vaultVariables(place: Workplace): Promise<Record<string, string>> {
+  const view = ['uv', 'run', '--quiet', '--only-group', 'ansible', 'ansible-vault', 'view'];
+  const vault = 'inventory/production/group_vars/all/vault.yml';
+  const { exitCode, stdout, stderr } = await place.run(
+    [...view, '--vault-password-file', 'vault_password', vault],
+    {
+      cwd: 'shop/.ansible',
+    },
+  );
+  if (exitCode !== 0) throw new Error(`ansible-vault: ${stderr}`);
+  return parse(stdout);
 }
