@@ -1,7 +1,7 @@
 """
 Puts releases of one site live on this host, and takes them back.
 
-It is installed in /usr/local/lib/<site>-release, started as /usr/local/sbin/<site>-release, and
+It is installed as /usr/local/sbin/<site>-release, one file that pack.py makes of these modules, and
 reads /etc/<site>/release.json. It needs nothing but Python's standard library, systemd and
 PostgreSQL's client programs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import secrets
 import subprocess
@@ -130,7 +131,8 @@ def script(name: str) -> str:
     The text of a program in scripts/, for `python -c` of a release: started as a file, it would put
     its own directory where the project's Python looks for modules first.
     """
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
+    # The package is inside of a zip file on a server.
+    return pkgutil.get_data("release", f"scripts/{name}").decode()
 
 
 def unit_name(site: Site, purpose: str) -> str:
