@@ -86,7 +86,11 @@ describe('The release command', () => {
 
   test('passes its own tests', async () => {
     const cwd = join(project, projectPaths.ansible, 'roles/application');
-    const { stderr } = await expectSuccess('python', ['-m', 'unittest', 'discover', '-s', 'tests'], { cwd });
+    const { stderr } = await expectSuccess(
+      'python',
+      ['-m', 'unittest', 'discover', '-s', 'tests', '-t', '.'],
+      { cwd },
+    );
     expect(stderr).toMatch(/^Ran [1-9][0-9]* tests/m);
   });
 });

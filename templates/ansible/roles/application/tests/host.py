@@ -8,10 +8,10 @@ processes.
 
 import contextlib
 import http.server
-import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,19 +21,19 @@ import sys
 import tarfile
 import tempfile
 import threading
+import unittest
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PROGRAM = HERE.parent / "files" / "release.py"
-
-spec = importlib.util.spec_from_file_location("release", PROGRAM)
-release = importlib.util.module_from_spec(spec)
-sys.modules["release"] = release
-sys.dont_write_bytecode = True
-spec.loader.exec_module(release)
+from release.commands import transact
+from release.errors import ReleaseError
+from release.health import LocalTlsConnection, ask_health
+from release.reporting import Reporter
+from release.site import Accounts, Config, Site
+from release.steps import switching
+from release.transaction import Request
 
 # Nothing is on its way from nginx to an old release here.
-release.DRAIN_SECONDS = 0
+switching.DRAIN_SECONDS = 0
 
 SITE = "shop-production"
 SECRET = 'a "quoted" $ecret \\ key'
@@ -148,6 +148,15 @@ elif sys.argv[2] == "migrate":
 """
 
 
+class Temporary(unittest.TestCase):
+    """A test with a directory of its own."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+
 class Frontend(http.server.BaseHTTPRequestHandler):
     """Passes requests to current/gunicorn.sock, as nginx does."""
 
@@ -176,9 +185,9 @@ class Host:
         self.root = Path(tempfile.mkdtemp(prefix="rel", dir="/tmp"))
         self.stand_in = self.root / "s"
         user, group = os.getuid(), os.getgid()
-        self.site = release.Site(
-            release.Config(SITE, "shop", "shop.example.com", **settings),
-            release.Accounts(user, group, user, group),
+        self.site = Site(
+            Config(SITE, "shop", "shop.example.com", **settings),
+            Accounts(user, group, user, group),
             self.root,
         )
         site = self.site
@@ -193,7 +202,7 @@ class Host:
             site.unit_files,
         ):
             path.mkdir(parents=True)
-        quoted = release.re.sub(r'(["\\$`])', r"\\\1", SECRET)
+        quoted = re.sub(r'(["\\$`])', r"\\\1", SECRET)
         site.environment.write_text(f'SECRET_KEY="{quoted}"\nPLAIN="x"\n')
         shell, python = "#!/bin/sh\n", f"#!{sys.executable} -IS\n"
         self.program("systemctl", shell + SYSTEMCTL)
@@ -279,8 +288,8 @@ class Host:
     def run(self, operation, **request):
         """Does a transaction and returns its exit status and its events."""
         self.output = io.StringIO()
-        reporter = release.Reporter(self.output, as_json=True)
-        status = release.transact(self.site, release.Request(operation, "tester", **request), reporter)
+        reporter = Reporter(self.output, as_json=True)
+        status = transact(self.site, Request(operation, "tester", **request), reporter)
         return status, self.events()
 
     def events(self):
@@ -295,9 +304,9 @@ class Host:
     def answers(self):
         """The release that visitors get, or the reason why they get none."""
         try:
-            connection = release.LocalTlsConnection("shop.example.com", self.site.https_port)
-            return release.ask_health(connection, "/health/", "shop.example.com")["release"]
-        except release.ReleaseError as error:
+            connection = LocalTlsConnection("shop.example.com", self.site.https_port)
+            return ask_health(connection, "/health/", "shop.example.com")["release"]
+        except ReleaseError as error:
             return error.message
 
     def units(self):

@@ -1,0 +1,253 @@
+"""What the release command can do: deploy, rollback, restart, list, status, manage, start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
+
+from .errors import ReleaseError, unexpected
+from .health import illness
+from .lock import lock_owner, locked
+from .messages import now
+from .processes import Command, unit_name
+from .redaction import hide, secret_values
+from .releases import BUILT, rollback_target
+from .reporting import Reporter
+from .site import Site
+from .steps import DEPLOY, FINISH, RESTART, ROLLBACK, TIDY
+from .transaction import Outcome, Request, Transaction
+
+
+def deploy(transaction: Transaction) -> Outcome:
+    """Puts the commit in the archive live, unless it is live and well."""
+    site, request, live = transaction.site, transaction.request, transaction.previous
+    warn_if_stale(transaction)
+    if live and live.commit == request.commit:
+        problem = illness(site, live)
+        if live.settings != site.fingerprint():
+            problem = problem or "its processes run with settings that have changed since"
+        if not problem and live.status == BUILT:
+            # The run that switched to it was killed before it could do the rest.
+            transaction.release = live
+            transaction.perform(FINISH)
+            message = f"commit {live.commit[:8]} was live already, but not to the end"
+            return Outcome("deployed", message, live.id, live.id)
+        if not problem:
+            transaction.perform([TIDY])
+            return Outcome("unchanged", f"commit {live.commit[:8]} is live and well", live.id, live.id)
+        transaction.reporter.warning("unchanged", f"commit {live.commit[:8]} is deployed again: {problem}")
+    transaction.perform(DEPLOY)
+    message = f"https://{site.config.domain} serves commit {request.commit[:8]}"
+    return Outcome("deployed", message, transaction.release.id, live.id if live else None)
+
+
+def warn_if_stale(transaction: Transaction) -> None:
+    """Says when the host was provisioned with other playbooks than the project has now."""
+    wanted = transaction.request.provisioned
+    if not wanted:
+        return
+    try:
+        found = transaction.site.provisioned.read_text(encoding="utf-8").strip()
+    except OSError:
+        found = ""
+    if found != wanted:
+        transaction.reporter.warning(
+            "provisioned",
+            "the host was provisioned with other playbooks than this commit's: provision it again",
+        )
+
+
+def rollback(transaction: Transaction) -> Outcome:
+    """Goes back to a release that was live before."""
+    live = transaction.previous
+    transaction.perform(ROLLBACK)
+    release = transaction.release
+    message = f"https://{transaction.site.config.domain} serves commit {release.commit[:8]} again"
+    return Outcome("rolled-back", message, release.id, live.id if live else None)
+
+
+def restart(transaction: Transaction) -> Outcome:
+    """
+    Starts the live code anew beside itself, so that it reads changed settings without an outage.
+    """
+    site, live = transaction.site, transaction.previous
+    if live is None:
+        return Outcome("unchanged", "nothing is live yet")
+    if transaction.request.if_changed and live.settings == site.fingerprint():
+        return Outcome("unchanged", "the settings have not changed since the start", live.id, live.id)
+    transaction.request = transaction.request._replace(commit=live.commit)
+    transaction.perform(RESTART)
+    message = f"{live.commit[:8]} runs with the settings of now"
+    return Outcome("restarted", message, transaction.release.id, live.id)
+
+
+TRANSACTIONS: dict[str, Callable[[Transaction], Outcome]] = {
+    "deploy": deploy,
+    "rollback": rollback,
+    "restart": restart,
+}
+
+
+def transact(site: Site, request: Request, reporter: Reporter, parent: str | None = None) -> int:
+    """
+    Does one transaction under the lock, reports and records how it ended, and returns the exit
+    status.
+    """
+    started = time.monotonic()
+    transaction: Transaction | None = None
+    status, detail = 0, []
+    with contextlib.suppress(OSError):
+        reporter.secrets = secret_values(site.environment.read_text(encoding="utf-8"))
+    try:
+        with locked(site, request.by, request.operation), stopped_by_signals():
+            transaction = Transaction(site, request, reporter, parent)
+            outcome = TRANSACTIONS[request.operation](transaction)
+    except Exception as error:  # whatever it is: it is reported and recorded, and perform() has cleaned up
+        failure = error if isinstance(error, ReleaseError) else unexpected(error)
+        status, detail = failure.exit_status, failure.detail
+        live = site.live()
+        consequence = f"; {live.id} stays live" if live and transaction else ""
+        outcome = Outcome(failure.status, failure.message + consequence, None, live.id if live else None)
+    seconds = round(time.monotonic() - started, 3)
+    if transaction and outcome.status != "unchanged":
+        try:
+            record(site, transaction, outcome, seconds, detail, reporter.secrets)
+        except OSError as error:
+            reporter.warning("log", f"cannot write {site.log}: {error.strerror}")
+    reporter.result(
+        outcome.status,
+        outcome.message,
+        release=outcome.release,
+        previous=outcome.previous,
+        seconds=seconds,
+    )
+    return status
+
+
+def record(
+    site: Site,
+    transaction: Transaction,
+    outcome: Outcome,
+    seconds: float,
+    detail: Sequence[str],
+    secret_texts: Sequence[str],
+) -> None:
+    """Adds a line to the history: who did what, when, how long each step took and how it ended."""
+    request = transaction.request
+    entry = {
+        "time": now(),
+        "operation": request.operation,
+        "by": request.by,
+        "commit": request.commit or None,
+        **outcome._asdict(),
+        "seconds": seconds,
+        "steps": transaction.steps,
+        "dump": str(transaction.dump) if transaction.dump else None,
+        "detail": list(detail),
+    }
+    site.log.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    descriptor = os.open(site.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(json.dumps(hide(entry, secret_texts), ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Turns a request to stop into a ReleaseError, so that what was half done is taken back."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        # A second signal must not interrupt what the first one made necessary.
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, signal.SIG_IGN)
+        raise ReleaseError(f"stopped by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    # A reader that is gone is no reason to stop: Reporter copes.
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def show_list(site: Site, reporter: Reporter) -> int:
+    """Shows the releases on disk, newest first."""
+    live = site.live()
+    releases = site.kept_releases()
+    for release in releases:
+        is_live = bool(live and live.id == release.id)
+        mark = "*" if is_live else " "
+        reporter.event(
+            f"{mark} {release.id}  {release.status:<11} {release.by}  {release.message}".rstrip(),
+            event="release",
+            **release.describe(),
+            live=is_live,
+        )
+    if not releases:
+        reporter.event("nothing has been deployed yet", event="result", status="empty", message="no release")
+    return 0
+
+
+def show_status(site: Site, reporter: Reporter) -> int:
+    """Shows what is live, whether it is well, and who changes it right now."""
+    live, owner = site.live(), lock_owner(site)
+    problem = illness(site, live) if live else "nothing is live yet"
+    target = rollback_target(site.kept_releases(), live) if live else None
+    provisioned = None
+    with contextlib.suppress(OSError):
+        provisioned = site.provisioned.read_text(encoding="utf-8").strip()
+    lines = [f"site      {site.name} (https://{site.config.domain})"]
+    if live:
+        lines.append(f"live      {live.id}, commit {live.commit}, deployed {live.created} by {live.by}")
+    lines.append(f"health    {problem or 'well'}")
+    lines.append(f"rollback  {f'would go to {target.id}' if target else 'nothing to go back to'}")
+    if owner:
+        lines.append(f"locked    {owner}")
+    reporter.event(
+        "\n".join(lines),
+        event="status",
+        site=site.name,
+        domain=site.config.domain,
+        **(live.describe() if live else {"release": None}),
+        healthy=not problem,
+        problem=problem or None,
+        previous=target.id if target else None,
+        provisioned=provisioned,
+        locked=owner or None,
+    )
+    return 0
+
+
+def manage(site: Site, words: Sequence[str]) -> int:
+    """
+    Runs manage.py of the live release as the site's user, with its settings, and returns its exit
+    status.
+    """
+    live = site.live()
+    if live is None:
+        raise ReleaseError("nothing is live yet: deploy first")
+    command = Command(
+        "manage",
+        [live.path / ".venv/bin/python", "manage.py", *words],
+        live.path,
+        {"RELEASE_ID": live.id, "PYTHONUNBUFFERED": "1"},
+        writable=(site.media,),
+    )
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return subprocess.call(command.under_systemd(site, unit_name(site, "manage"), None, terminal=terminal))
+
+
+def start(site: Site) -> int:
+    """Starts what `current` names: what the boot unit does."""
+    live = site.live()
+    if live is None:
+        return 0
+    return subprocess.call(["systemctl", "start", site.web(live.id), site.worker(live.id), site.beat])

@@ -1,0 +1,151 @@
+"""The whole program: from the command line to the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .archives import spool
+from .command_line import parser, refuse_local_options, remote_words
+from .commands import manage, show_list, show_status, start, transact
+from .errors import EXIT_FAILED, EXIT_LOCKED, EXIT_USAGE, ReleaseError, UsageError, unexpected
+from .messages import MIB
+from .processes import unit_name, without_expansion
+from .reporting import Reporter
+from .site import SITE_NAME, Config, Site
+from .transaction import Request
+
+
+def in_unit_of_its_own(site: Site, config: Path, arguments: argparse.Namespace) -> int:
+    """
+    Runs a transaction in a systemd unit, so that a connection that breaks cannot cut it in half.
+
+    The archive on standard input is read to its end first: until then nothing has happened.
+    """
+    upload: Path | None = None
+    options = [f"--by={arguments.by or os.environ.get('SUDO_USER') or getpass.getuser()}"]
+    if arguments.json:
+        options.append("--json")
+    if arguments.command == "deploy":
+        archive = Path(arguments.archive).absolute()
+        if arguments.archive == "-":
+            archive = upload = store_upload(site)
+        elif not archive.is_file():
+            raise UsageError(f"there is no archive {arguments.archive}")
+        options += [
+            f"--archive={archive}",
+            f"--commit={arguments.commit}",
+            f"--provisioned={arguments.provisioned}",
+        ]
+    elif arguments.command == "rollback":
+        options += [arguments.release] if arguments.release else []
+    elif arguments.if_changed:
+        options.append("--if-changed")
+    unit = unit_name(site, "release")
+    program = [
+        sys.executable,
+        "-IB",
+        Path(sys.argv[0]).absolute(),
+        f"--config={config}",
+        f"--in-unit={unit}",
+    ]
+    argv = without_expansion([*program, arguments.command, *options])
+    # Building must not slow down the visitors' requests.
+    how = ["--wait", "--pipe", "--collect", "--quiet", f"--unit={unit}", "--property=Nice=5"]
+    try:
+        status = subprocess.call(["systemd-run", *how, "--", *argv])
+    except FileNotFoundError:
+        raise ReleaseError("systemd-run is not installed: this host does not run systemd") from None
+    finally:
+        # The unit removes it too, for when this process is gone by then.
+        if upload:
+            upload.unlink(missing_ok=True)
+    if status not in (0, EXIT_FAILED, EXIT_USAGE, EXIT_LOCKED):
+        raise ReleaseError(f"{unit} was killed: ask for the status, then do the same again")
+    return status
+
+
+def store_upload(site: Site) -> Path:
+    """
+    Reads the archive on standard input into a file. Raises ReleaseError when there is no room for
+    it.
+    """
+    try:
+        site.releases.mkdir(parents=True, exist_ok=True)
+        return spool(sys.stdin.buffer, site.releases, site.config.archive_limit_mib * MIB)
+    except OSError as error:
+        raise ReleaseError(f"cannot store the archive in {site.releases}: {error.strerror}") from None
+
+
+def config_path(arguments: argparse.Namespace) -> Path:
+    """
+    The configuration file: as given, or that of the site whose name this program was started by.
+    """
+    if arguments.config:
+        return arguments.config.absolute()
+    site = Path(sys.argv[0]).name.removesuffix("-release")
+    if not SITE_NAME.fullmatch(site):
+        raise UsageError(f"started as {Path(sys.argv[0]).name}, not as <site>-release: give --config FILE")
+    return Path("/etc", site, "release.json")
+
+
+def execute(words: Sequence[str], reporter: Reporter) -> int:
+    """Does what the command line asks for and returns the exit status."""
+    remote = bool(words) and words[0] == "--ssh-command"
+    if remote:
+        words = remote_words(words[1:])
+        reporter.as_json = "--json" in words
+    arguments = parser().parse_args(words)
+    if remote:
+        refuse_local_options(arguments)
+    if os.geteuid() != 0:
+        raise ReleaseError(f"{Path(sys.argv[0]).name} must be run as root: use sudo")
+    path = config_path(arguments)
+    site = Site.on_this_host(Config.read(path))
+    if arguments.command == "list":
+        return show_list(site, reporter)
+    if arguments.command == "status":
+        return show_status(site, reporter)
+    if arguments.command == "manage":
+        return manage(site, arguments.words)
+    if arguments.command == "start":
+        return start(site)
+    if not arguments.in_unit:
+        return in_unit_of_its_own(site, path, arguments)
+    request = Request(
+        operation=arguments.command,
+        by=arguments.by,
+        commit=getattr(arguments, "commit", ""),
+        archive=Path(arguments.archive) if arguments.command == "deploy" else None,
+        target=getattr(arguments, "release", None) or "",
+        provisioned=getattr(arguments, "provisioned", ""),
+        if_changed=getattr(arguments, "if_changed", False),
+    )
+    try:
+        return transact(site, request, reporter, arguments.in_unit)
+    finally:
+        if request.archive and request.archive.parent == site.releases:
+            request.archive.unlink(missing_ok=True)
+
+
+def main(words: Sequence[str]) -> int:
+    """The whole program. Errors become one line and an exit status."""
+    reporter = Reporter(sys.stdout, as_json="--json" in words)
+    try:
+        return execute(words, reporter)
+    except ReleaseError as failure:
+        error = failure
+    except OSError as failure:
+        error = unexpected(failure)
+    except KeyboardInterrupt:
+        error = ReleaseError("stopped; a transaction that had begun goes on: see status")
+    if reporter.as_json:
+        reporter.result(error.status, error.message)
+    else:
+        print(f"{Path(sys.argv[0]).name}: {error.message}", file=sys.stderr)
+    return error.exit_status

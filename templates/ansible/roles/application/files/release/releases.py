@@ -1,0 +1,79 @@
+"""A release on disk, and what is known about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from .files import write_atomically
+
+RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+RECORD = ".release.json"
+PLAIN_STATIC = ".static"
+MANIFEST = "staticfiles.json"
+BUILT, GOOD, BAD, WITHDRAWN = "built", "good", "bad", "rolled-back"
+
+
+@dataclasses.dataclass
+class Release:
+    """A directory below releases/ and what is known about it, kept in a file inside it."""
+
+    path: Path
+    commit: str = ""
+    created: str = ""
+    by: str = ""
+    # built: never live; good: was live and answered; bad: failed its checks; rolled-back: withdrawn
+    # by a person
+    status: str = BUILT
+    message: str = ""
+    # Site.fingerprint() when its processes were started
+    settings: str = ""
+
+    @property
+    def id(self) -> str:
+        """Time and commit: the name of the directory, of the unit instances and of the socket."""
+        return self.path.name
+
+    @classmethod
+    def load(cls, path: Path) -> Release:
+        """Reads a release. One whose record is missing or broken was never finished."""
+        try:
+            record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+            return cls(path, **record)
+        except (OSError, ValueError, TypeError):
+            return cls(path)
+
+    def save(self, **changes: str) -> None:
+        """Changes fields and writes the record in one piece."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        record = {k: v for k, v in dataclasses.asdict(self).items() if k != "path"}
+        write_atomically(self.path / RECORD, json.dumps(record, indent=2) + "\n", 0o644)
+
+    def static_names(self) -> set[str]:
+        """The hashed static files that this release's pages refer to, relative to STATIC_ROOT."""
+        try:
+            names = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["paths"].values()
+            # The project's code wrote them, and root follows them.
+            return {name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()}
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            return set()
+
+    def describe(self) -> dict[str, str]:
+        """What `list` and `status` show."""
+        names = ("commit", "created", "by", "status", "message")
+        return {"release": self.id, **{name: getattr(self, name) for name in names}}
+
+
+def rollback_target(releases: Sequence[Release], live: Release) -> Release | None:
+    """
+    The release to go back to: the newest good one of another commit that is older than the live
+    one.
+    """
+    for release in releases:
+        if release.id < live.id and release.status == GOOD and release.commit != live.commit:
+            return release
+    return None

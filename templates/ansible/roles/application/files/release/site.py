@@ -1,0 +1,161 @@
+"""Where everything of a site is: its configuration, directories, units and accounts."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import grp
+import hashlib
+import json
+import pwd
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import ReleaseError
+from .releases import RELEASE_ID, Release
+
+SITE_NAME = re.compile(r"[a-z][a-z0-9_]*-[a-z0-9][a-z0-9-]*")
+DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The contents of /etc/<site>/release.json."""
+
+    site: str
+    project_name: str
+    domain: str
+    keep_releases: int = 5
+    keep_static_days: int = 30
+    archive_limit_mib: int = 512
+    python_package_index_url: str = ""
+    certificate_authority_bundle: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """Reads and checks the file. Raises ReleaseError with what is wrong and what to do."""
+        remedy = "provision the host again"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ReleaseError(f"cannot read {path}: {error.strerror}: {remedy}") from None
+        except ValueError as error:
+            raise ReleaseError(f"{path} is not valid JSON ({error}): {remedy}") from None
+        if not isinstance(values, dict):
+            raise ReleaseError(f"{path} does not hold a JSON object: {remedy}")
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for name, value in values.items():
+            if name not in fields:
+                raise ReleaseError(f"{path}: unknown setting {name!r}: {remedy}")
+            expected = fields[name].type
+            if type(value).__name__ != expected:
+                raise ReleaseError(f"{path}: {name} must be {expected}, not {value!r}: {remedy}")
+            if isinstance(value, int) and value < 1:
+                raise ReleaseError(f"{path}: {name} must be at least 1, not {value}: {remedy}")
+        for name in ("site", "project_name", "domain"):
+            if name not in values:
+                raise ReleaseError(f"{path}: {name} is missing: {remedy}")
+        if not SITE_NAME.fullmatch(values["site"]):
+            raise ReleaseError(f"{path}: {values['site']!r} is not a name of a site: {remedy}")
+        if not values["project_name"].isidentifier():
+            raise ReleaseError(f"{path}: {values['project_name']!r} is not a Python package: {remedy}")
+        if not DOMAIN.fullmatch(values["domain"]):
+            raise ReleaseError(f"{path}: {values['domain']!r} is not a domain: {remedy}")
+        return cls(**values)
+
+
+class Accounts(NamedTuple):
+    """Who owns what: code belongs to root, and the site's group may read it."""
+
+    root_user: int
+    root_group: int
+    site_user: int
+    site_group: int
+
+
+class Site:
+    """
+    The directories, units and settings of one site. `root` is another directory than / in tests.
+    """
+
+    def __init__(self, config: Config, accounts: Accounts, root: Path = Path("/")) -> None:
+        name = config.site
+        self.config = config
+        self.name = name
+        self.accounts = accounts
+        self.home = root / "srv" / name
+        self.releases = self.home / "releases"
+        self.virtual_environments = self.home / "venvs"
+        self.current = self.home / "current"
+        self.static = self.home / "static"
+        self.media = self.home / "media"
+        self.settings = root / "etc" / name
+        self.environment = self.settings / "environment"
+        self.provisioned = self.settings / "provisioned"
+        self.runtime = root / "run" / name
+        self.lock = root / "run" / f"{name}-release.lock"
+        self.backups = root / "var/backups" / name
+        self.cache = root / "var/cache" / name
+        self.log = root / "var/log" / name / "releases.jsonl"
+        self.unit_files = root / "etc/systemd/system"
+        self.uv = root / "opt/uv/bin/uv"
+        self.python = Path("/usr/bin/python3")
+        self.https_port = 443
+        self.beat = f"{name}-beat.service"
+
+    @classmethod
+    def on_this_host(cls, config: Config) -> Site:
+        """The site of a configuration. Raises ReleaseError when its system user does not exist."""
+        try:
+            user = pwd.getpwnam(config.site)
+            group = grp.getgrnam(config.site)
+        except KeyError:
+            raise ReleaseError(
+                f"the system user and group {config.site} do not exist: provision the host again"
+            ) from None
+        return cls(config, Accounts(0, 0, user.pw_uid, group.gr_gid))
+
+    def web(self, release: str) -> str:
+        """The unit of a release's Gunicorn."""
+        return f"{self.name}-web@{release}.service"
+
+    def worker(self, release: str) -> str:
+        """The unit of a release's Celery worker."""
+        return f"{self.name}-worker@{release}.service"
+
+    def worker_node(self, release: str) -> str:
+        """
+        The name of a release's worker among its peers: unique, so that two releases can run at
+        once.
+        """
+        return f"{release}@{self.name}"
+
+    def socket(self, release: str) -> Path:
+        """Where a release's Gunicorn listens."""
+        return self.runtime / f"{release}.sock"
+
+    def fingerprint(self) -> str:
+        """A hash of everything outside of a release that its processes read when they start."""
+        digest = hashlib.sha256()
+        units = [f"{self.name}-{kind}.service" for kind in ("web@", "worker@", "beat")]
+        for path in [self.environment, *(self.unit_files / unit for unit in units)]:
+            with contextlib.suppress(FileNotFoundError):
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def live(self) -> Release | None:
+        """The release that `current` names, or None before the first deploy."""
+        try:
+            target = self.current.readlink()
+        except (FileNotFoundError, OSError):
+            return None
+        path = self.releases / target.name
+        return Release.load(path) if path.is_dir() else None
+
+    def kept_releases(self) -> list[Release]:
+        """All releases on disk, newest first."""
+        if not self.releases.is_dir():
+            return []
+        paths = [path for path in self.releases.iterdir() if RELEASE_ID.fullmatch(path.name)]
+        return [Release.load(path) for path in sorted(paths, reverse=True)]

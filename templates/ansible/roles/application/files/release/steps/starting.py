@@ -1,0 +1,81 @@
+"""Starts the processes of a release beside the live ones, and asks whether they are well."""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import ReleaseError, Skipped
+from ..health import on_its_socket, persist
+from ..messages import cause, last_lines
+from ..processes import Command, journal, script, stop_unit, systemctl, unit_states
+from ..transaction import Transaction
+
+# Seconds. A new release that does not answer within these is not going to.
+PROBE_SECONDS = 15.0
+WORKER_SECONDS = 60.0
+PING = script("ping.py")
+
+
+def start_web(transaction: Transaction) -> str:
+    """
+    Starts the release's Gunicorn beside the live one. It is ready when the project is imported.
+    """
+    return start_unit(transaction, transaction.site.web(transaction.release.id))
+
+
+def start_unit(transaction: Transaction, unit: str) -> str:
+    """Starts a unit of the new release, which stops again if a later step fails."""
+    if unit_states(unit) == ["active"]:
+        raise Skipped(f"{unit} runs")
+    since = time.time()
+    transaction.release.save(settings=transaction.site.fingerprint())
+    transaction.take_back(stop_unit, unit)
+    started = systemctl("start", unit)
+    if started.returncode:
+        lines = journal(unit, since) or last_lines(started.stderr)
+        raise ReleaseError(f"{unit} does not start: {cause(lines)}", lines)
+    return unit
+
+
+def probe(transaction: Transaction) -> str:
+    """
+    Asks the new release, on its own socket, whether it and every service that it needs are well.
+    """
+    site, release = transaction.site, transaction.release
+    unit, since = site.web(release.id), time.time()
+    try:
+        persist(
+            lambda: on_its_socket(site, release),
+            PROBE_SECONDS,
+            give_up=lambda: unit_states(unit) != ["active"],
+        )
+    except ReleaseError as failure:
+        raise ReleaseError(f"the new release is not well: {failure.message}", journal(unit, since)) from None
+    return "database, cache and broker answer"
+
+
+def start_worker(transaction: Transaction) -> str:
+    """Starts the release's worker, and waits until it takes orders from the broker."""
+    site, release = transaction.site, transaction.release
+    unit, since = site.worker(release.id), time.time()
+    start_unit(transaction, unit)
+    node = site.worker_node(release.id)
+    answered = transaction.command(
+        Command(
+            "ping",
+            [
+                release.path / ".venv/bin/python",
+                "-c",
+                PING,
+                site.config.project_name,
+                node,
+                f"{WORKER_SECONDS:.0f}",
+            ],
+            release.path,
+            {"RELEASE_ID": release.id},
+        )
+    )
+    if not answered.ok or unit_states(unit) != ["active"]:
+        lines = journal(unit, since) or answered.lines
+        raise ReleaseError(f"the worker of the new release does not answer: {cause(lines)}", lines)
+    return node

@@ -1,0 +1,103 @@
+"""The switch to a release, the checks after it, and the end of the old one."""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import ReleaseError, Skipped
+from ..files import point, sync_directory
+from ..health import persist, through_nginx
+from ..messages import cause, last_lines
+from ..processes import journal, release_of, systemctl, unit_instances
+from ..releases import BAD, GOOD, WITHDRAWN
+from ..static_files import publish_plain_static_files
+from ..transaction import Transaction
+
+# Short, because visitors are waiting.
+LIVE_SECONDS = 3.0
+# How often in a row a release must answer through nginx before the old one may go.
+LIVE_ANSWERS = 3
+# Between the switch and the stop of the old release: requests that nginx has passed on but that the
+# old release has not accepted yet.
+DRAIN_SECONDS = 1.0
+
+
+def switch(transaction: Transaction) -> str:
+    """Makes the new release the live one: one rename."""
+    site, release = transaction.site, transaction.release
+    transaction.take_back(switch_back, transaction)
+    publish_plain_static_files(site, release)
+    point(site.current, f"releases/{release.id}")
+    transaction.switched_at = time.monotonic()
+    return f"{transaction.previous.id if transaction.previous else 'nothing'} -> {release.id}"
+
+
+def switch_back(transaction: Transaction) -> None:
+    """Makes the old release the live one again. It still runs, unless it had stopped before."""
+    site, release, previous = transaction.site, transaction.release, transaction.previous
+    if release.status != GOOD:
+        release.save(status=BAD, message="failed after it was switched to")
+    if previous is None:
+        site.current.unlink(missing_ok=True)
+        systemctl("stop", site.beat)
+        return
+    point(site.current, f"releases/{previous.id}")
+    publish_plain_static_files(site, previous)
+    systemctl("start", site.web(previous.id), site.worker(previous.id))
+    if transaction.beat_restarted:
+        systemctl("restart", site.beat)
+    transaction.reporter.warning("switch", f"switched back to {previous.id}")
+
+
+def check_live(transaction: Transaction) -> str:
+    """Asks the site as a visitor would, over HTTPS through nginx."""
+    site, release = transaction.site, transaction.release
+    for _ in range(LIVE_ANSWERS):
+        try:
+            persist(lambda: through_nginx(site, release), LIVE_SECONDS)
+        except ReleaseError as failure:
+            raise ReleaseError(
+                f"https://{site.config.domain} is not well after the switch: {failure.message}"
+            ) from None
+    return f"https://{site.config.domain}/health/ answers"
+
+
+def restart_beat(transaction: Transaction) -> str:
+    """
+    Restarts the scheduler, of which there is exactly one. It runs the code that `current` names.
+    """
+    unit, since = transaction.site.beat, time.time()
+    transaction.beat_restarted = True
+    restarted = systemctl("restart", unit)
+    if restarted.returncode:
+        lines = journal(unit, since) or last_lines(restarted.stderr)
+        raise ReleaseError(f"{unit} does not start: {cause(lines)}", lines)
+    return unit
+
+
+def settle(transaction: Transaction) -> str:
+    """From here on nothing is taken back."""
+    transaction.undo.pop_all()
+    release, previous = transaction.release, transaction.previous
+    release.save(status=GOOD, message="")
+    if transaction.request.operation == "rollback" and previous and previous.status == GOOD:
+        previous.save(status=WITHDRAWN, message=f"rolled back by {transaction.request.by}")
+    sync_directory(transaction.site.home)
+    return f"{release.id} is live"
+
+
+def drain(transaction: Transaction) -> str:
+    """
+    Lets everything that is not the live release end: requests are answered, running tasks done.
+
+    Not waited for, because a task may take minutes. systemd sees to it.
+    """
+    site, release = transaction.site, transaction.release
+    old = [unit for unit in unit_instances(site) if release_of(unit) != release.id]
+    if not old:
+        raise Skipped("no other release runs")
+    time.sleep(max(0.0, transaction.switched_at + DRAIN_SECONDS - time.monotonic()))
+    stopped = systemctl("stop", "--no-block", *old)
+    if stopped.returncode:
+        raise ReleaseError("the old release does not stop", last_lines(stopped.stderr))
+    return ", ".join(old)

@@ -1,0 +1,146 @@
+"""A run that changes which release is live: what it was asked, its steps, and what it takes back."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .archives import Archive
+from .errors import ReleaseError, Skipped, unexpected
+from .messages import last_lines
+from .processes import Command, Result, journal, run, systemctl, unit_name
+from .releases import Release
+from .reporting import Reporter
+from .site import Site
+
+
+class Request(NamedTuple):
+    """What a run was asked to do."""
+
+    operation: str
+    by: str
+    commit: str = ""
+    archive: Path | None = None
+    # the release to go back to, or "" for the one before
+    target: str = ""
+    # the fingerprint of the playbooks that the controller would provision with, or ""
+    provisioned: str = ""
+    # do nothing if the processes already run with the settings of today
+    if_changed: bool = False
+
+
+class Outcome(NamedTuple):
+    """How a command has ended."""
+
+    status: str
+    message: str
+    release: str | None = None
+    previous: str | None = None
+
+
+class Transaction:
+    """
+    One run that changes which release is live.
+
+    Its steps are functions that take it as their argument. What a step has to take back when a
+    later one fails, it pushes on `undo`; settling empties that.
+    """
+
+    def __init__(self, site: Site, request: Request, reporter: Reporter, parent: str | None = None) -> None:
+        self.site = site
+        self.request = request
+        self.reporter = reporter
+        self.parent = parent
+        self.undo = contextlib.ExitStack()
+        self.previous = site.live()
+        self.steps: list[dict[str, Any]] = []
+        self.archive: Archive | None = None
+        self.pending: list[str] = []
+        self.dump: Path | None = None
+        self.switched_at = 0.0
+        self.beat_restarted = False
+        self._release: Release | None = None
+
+    @property
+    def release(self) -> Release:
+        """The release that is to be live."""
+        if self._release is None:
+            raise ReleaseError("no release has been chosen yet")
+        return self._release
+
+    @release.setter
+    def release(self, release: Release) -> None:
+        self._release = release
+
+    def take_back(self, action: Callable[..., object], *arguments: Any) -> None:
+        """Registers what to do if a later step fails. It must never hide why that failed."""
+
+        def safely() -> None:
+            try:
+                action(*arguments)
+            except (OSError, ReleaseError) as error:
+                self.reporter.warning("undo", f"could not take back a step: {error}")
+
+        self.undo.callback(safely)
+
+    def perform(self, steps: Sequence[Step]) -> None:
+        """
+        Does steps in order. After a ReleaseError everything is as it was before, and the
+        ReleaseError goes on.
+        """
+        with self.undo:
+            for step in steps:
+                self.perform_step(step)
+
+    def perform_step(self, step: Step) -> None:
+        """Does one step, times it and reports it."""
+        started = time.monotonic()
+        status, message, failure = "ok", "", None
+        try:
+            message = step.run(self) or ""
+        except Skipped as reason:
+            status, message = "skipped", str(reason)
+        except ReleaseError as error:
+            failure = error
+        except Exception as error:
+            failure = unexpected(error)
+        if failure:
+            status, message = "failed", failure.message
+        seconds = time.monotonic() - started
+        self.steps.append({"name": step.name, "status": status, "seconds": round(seconds, 3)})
+        self.reporter.step(step.name, status, seconds, message, failure.detail if failure else ())
+        if failure and step.required:
+            raise failure
+
+    def command(self, command: Command) -> Result:
+        """Runs a command of the project as the site's user and waits for it."""
+        unit = unit_name(self.site, command.purpose)
+        since = time.time()
+        status = -signal.SIGTERM
+        try:
+            done = run(command.under_systemd(self.site, unit, self.parent))
+            status = done.returncode
+        finally:
+            # Only systemd-run was killed then, and what it waited for may still be writing.
+            if status < 0:
+                systemctl("stop", unit)
+        # A command that could not even start has said nothing itself, but systemd knows why.
+        lines = last_lines(done.stdout, done.stderr)
+        if done.returncode and not lines:
+            lines = journal(unit, since)
+        return Result(done.returncode == 0, lines)
+
+
+class Step(NamedTuple):
+    """
+    A part of a transaction: its name in reports and what it does. It returns what it has to say.
+    """
+
+    name: str
+    run: Callable[[Transaction], str | None]
+    # a failure of one that is not required is reported, and the rest goes on
+    required: bool = True
