@@ -23,6 +23,7 @@ export abstract class GobootGenerator extends Generator {
   protected readonly reporter: Reporter;
   readonly #startedByYo: boolean;
   #finished = false;
+  readonly #cleanUps: (() => Promise<void>)[] = [];
 
   constructor(args: string[], options: BaseOptions, definition: CommandDefinition) {
     refuseAbandonedRoot();
@@ -119,8 +120,19 @@ export abstract class GobootGenerator extends Generator {
       await action();
     } catch (error) {
       this.#finished = true;
+      await this.cleanUp();
       throw this.#fail(error);
     }
+  }
+
+  /** Remembers what has to be given back at the end, also when a phase fails. */
+  protected giveBackAtTheEnd(giveBack: () => Promise<void>): void {
+    this.#cleanUps.push(giveBack);
+  }
+
+  /** Gives back what is still held. */
+  protected async cleanUp(): Promise<void> {
+    for (const giveBack of this.#cleanUps.splice(0)) await giveBack();
   }
 
   #declare(definition: CommandDefinition): void {

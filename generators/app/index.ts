@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
 import { GobootGenerator } from '../../lib/base.ts';
-import { liveResult, runSteps } from '../../lib/deploy/run.ts';
+import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
 import { deployStep, provisionStep } from '../../lib/deploy/site.ts';
 import { GobootError } from '../../lib/errors.ts';
 import { commit, gitIdentity, isRepository } from '../../lib/git.ts';
@@ -113,6 +113,7 @@ export default class AppGenerator extends GobootGenerator {
         ...(this.#answers.knownHostsFile && { knownHostsFile: this.#answers.knownHostsFile }),
       });
       this.#host = host;
+      if (host) this.giveBackAtTheEnd(() => host.connection.close());
       if (host?.firstSeen) {
         this.reporter.warn(
           `${this.#environment.host.address} shows its host key for the first time: ${host.fingerprints.join(', ')}`,
@@ -126,7 +127,7 @@ export default class AppGenerator extends GobootGenerator {
       this.#comparison = await compareWithDisk(this.#files, this.#root);
       this.reporter.plan(`${this.#project.title} in ${this.#root}`, this.#plan());
       if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.#host?.connection.close();
+        await this.cleanUp();
         this.reporter.result({ status: 'checked', ...this.#comparison }, ['Nothing was changed.']);
         this.finish();
         return;
@@ -196,25 +197,18 @@ export default class AppGenerator extends GobootGenerator {
   async deploy(): Promise<void> {
     await this.phase(async () => {
       if (!this.#host) return;
-      const { connection } = this.#host;
-      try {
-        const context = {
-          projectRoot: this.#root,
-          environment: this.#environment,
-          connection,
-          reporter: this.reporter,
-          times: [],
-        };
-        const proof = await runSteps(context, [provisionStep, deployStep]);
-        const { data, lines } = liveResult(context, proof);
-        this.reporter.result({ ...data, project: this.#root }, [
-          ...lines,
-          ...nextSteps(relative(this.env.cwd, this.#root), Boolean(this.#host)),
-        ]);
-        this.finish();
-      } finally {
-        await connection.close();
-      }
+      const context = {
+        projectRoot: this.#root,
+        environment: this.#environment,
+        connection: this.#host.connection,
+        reporter: this.reporter,
+        times: [],
+      };
+      const proof = await runSteps(context, await stepsToLive(context));
+      await this.cleanUp();
+      const { data, lines } = liveResult(context, proof);
+      this.reporter.result({ ...data, project: this.#root }, [...lines, ...this.#nextSteps()]);
+      this.finish();
     });
   }
 
@@ -222,9 +216,13 @@ export default class AppGenerator extends GobootGenerator {
     await this.phase(() => {
       this.reporter.result(
         { status: 'scaffolded', project: this.#root, ...this.#comparison },
-        nextSteps(relative(this.env.cwd, this.#root), Boolean(this.#host)),
+        this.#nextSteps(),
       );
     });
+  }
+
+  #nextSteps(): string[] {
+    return nextSteps(relative(this.env.cwd, this.#root), Boolean(this.#host));
   }
 
   #plan(): string[] {

@@ -70,6 +70,7 @@ export default class DeployGenerator extends GobootGenerator {
         usesHost: true,
       });
       this.#host = host;
+      if (host) this.giveBackAtTheEnd(() => host.connection.close());
       this.#steps = this.isOn(switches.rollback)
         ? [rollbackStep(this.commandLine.positionals[0])]
         : await stepsToLive(this.#context(), this.isOn(switches.provision));
@@ -86,7 +87,7 @@ export default class DeployGenerator extends GobootGenerator {
         this.#steps.map(({ plan }) => plan),
       );
       if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.#host?.connection.close();
+        await this.cleanUp();
         this.reporter.result({ status: 'checked', steps: this.#steps.map(({ plan }) => plan) }, [
           'Nothing was changed.',
         ]);
@@ -97,15 +98,12 @@ export default class DeployGenerator extends GobootGenerator {
 
   async deploy(): Promise<void> {
     await this.phase(async () => {
-      try {
-        await this.#keepHostKeys();
-        const context = this.#context();
-        const proof = await runSteps(context, this.#steps);
-        const { data, lines } = liveResult(context, proof);
-        this.reporter.result(data, lines);
-      } finally {
-        await this.#host?.connection.close();
-      }
+      await this.#keepHostKeys();
+      const context = this.#context();
+      const proof = await runSteps(context, this.#steps);
+      await this.cleanUp();
+      const { data, lines } = liveResult(context, proof);
+      this.reporter.result(data, lines);
     });
   }
 

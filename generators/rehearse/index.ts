@@ -1,6 +1,7 @@
 import type { BaseOptions } from 'yeoman-generator';
 import { GobootGenerator } from '../../lib/base.ts';
 import {
+  loginCommand,
   rehearse,
   removeHosts,
   requireRehearsal,
@@ -79,7 +80,7 @@ export default class RehearseGenerator extends GobootGenerator {
     const kept = [
       `The host stays at ${host.address}:`,
       `  curl --insecure --resolve ${environment.domain}:443:${host.address} https://${environment.domain}/`,
-      `  ssh -i ${host.keyFile} ${host.user}@${host.address}`,
+      `  ${loginCommand(host)}`,
       '  yo goboot:rehearse --remove    remove it',
     ];
     this.reporter.result({ ...data, host: host.address, kept: keep }, keep ? [...lines, ...kept] : lines);

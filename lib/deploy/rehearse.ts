@@ -125,9 +125,17 @@ export async function rehearse(session: Rehearsal, options: RehearseOptions): Pr
       authorities,
     });
     return { host, context, proof };
+  } catch (error) {
+    if (keep) reporter.warn(`The host stays for you to look at: ${loginCommand(host)}`);
+    throw error;
   } finally {
     await connection.close();
   }
+}
+
+/** The command that opens a shell on a throwaway host. */
+export function loginCommand({ keyFile, user, address }: RehearsalHost): string {
+  return `ssh -i ${keyFile} ${user}@${address}`;
 }
 
 /** Removes the throwaway hosts of a project, or all of this computer's; returns the names of those that existed. */

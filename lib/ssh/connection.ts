@@ -47,7 +47,8 @@ export async function openConnection(environment: Environment, knownHosts: strin
         'ssh',
         [
           ...master,
-          ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=yes'],
+          // It ends by itself soon after this program, should that be killed before it can close.
+          ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60'],
           ...['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${connectTimeoutSeconds}`],
           ...[environment.site, command],
         ],
