@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
@@ -130,6 +130,51 @@ function knownHostsFor(
   giveTo(place.user, path);
   return path;
 }
+
+describe('a jump host', () => {
+  let jump: TestHost;
+
+  beforeAll(async () => {
+    jump = await startTestHost(session, 'jump');
+  });
+
+  /** Flags that lead through the jump host, with a key of its own. */
+  function throughJump(place: Workplace): Record<string, string> {
+    const file = knownHostsFor(place, host.address);
+    appendFileSync(file, `${jump.knownHostsLine}\n`);
+    return {
+      'jump-host': jump.address,
+      'jump-user': jump.user,
+      'jump-key-file': jump.keyFileFor(place),
+      'known-hosts-file': file,
+    };
+  }
+
+  test('with its own user and key leads to the host behind it', async () => {
+    const place = new Workplace();
+    const flags = flagsFor(place, throughJump(place));
+    const { exitCode, stderr } = await place.yo(['goboot', 'shop', '--yes', '--check', ...flags]);
+    expect(exitCode, stderr).toBe(0);
+    expect((await jump.rootShell('journalctl --no-pager --unit ssh')).stdout).toContain(
+      'Accepted publickey for admin',
+    );
+  });
+
+  test('that does not accept its key is named, and not the host behind it', async () => {
+    const place = new Workplace();
+    const message = await refusal(place, { ...throughJump(place), 'jump-key-file': strangeKey(place) });
+    expect(message).toContain(`${jump.user}@${jump.address} did not accept the key`);
+  });
+
+  test('whose host key is not known is refused', async () => {
+    const place = new Workplace();
+    const message = await refusal(place, {
+      ...throughJump(place),
+      'known-hosts-file': knownHostsFor(place, host.address),
+    });
+    expect(message).toContain(jump.address);
+  });
+});
 
 describe('a host that does not fit', () => {
   /** Changes the host for one refusal and brings it back. */
