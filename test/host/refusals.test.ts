@@ -198,8 +198,8 @@ describe('a host that does not fit', () => {
 
   test('because of its operating system names it and those that fit', async () => {
     const message = await refusalWhile(
-      'cp /usr/lib/os-release /root/os-release && printf \'ID=fedora\\nVERSION_ID=42\\nPRETTY_NAME="Fedora Linux 42"\\n\' > /usr/lib/os-release',
-      'cp /root/os-release /usr/lib/os-release',
+      'cp /usr/lib/os-release /var/tmp/os-release && printf \'ID=fedora\\nVERSION_ID=42\\nPRETTY_NAME="Fedora Linux 42"\\n\' > /usr/lib/os-release',
+      'cp /var/tmp/os-release /usr/lib/os-release',
     );
     expect(message).toContain('Fedora Linux 42 is not supported');
     expect(message).toContain('Debian 13');

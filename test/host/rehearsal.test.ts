@@ -124,10 +124,10 @@ describe('two hosts side by side', () => {
   });
 
   it('boots again with the same disk and identity', async () => {
-    await debian12.rootShell('echo kept > /root/note');
+    await debian12.rootShell('echo kept > /var/tmp/note');
     const before = (await debian12.rootShell('cat /etc/machine-id')).stdout;
     await debian12.reboot();
-    expect((await debian12.rootShell('cat /root/note /etc/machine-id')).stdout).toBe(`kept\n${before}`);
+    expect((await debian12.rootShell('cat /var/tmp/note /etc/machine-id')).stdout).toBe(`kept\n${before}`);
     expect((await ssh(debian12, 'true')).exitCode).toBe(0);
   });
 
@@ -146,20 +146,20 @@ describe('two hosts side by side', () => {
     const index = await packageIndexSettings();
     const settings = [
       ...(index.python_package_index_url ? [`PIP_INDEX_URL=${index.python_package_index_url}`] : []),
-      ...(index.certificate_authority_bundle ? ['PIP_CERT=/root/bundle.pem'] : []),
+      ...(index.certificate_authority_bundle ? ['PIP_CERT=/var/tmp/bundle.pem'] : []),
     ];
     if (index.certificate_authority_bundle) {
       const bundle = readFileSync(index.certificate_authority_bundle, 'utf8');
-      await debian13.rootShell('cat > /root/bundle.pem', bundle);
+      await debian13.rootShell('cat > /var/tmp/bundle.pem', bundle);
     }
     const download = await debian13.rootShell(
       `${settings.join(' ')} pip download --quiet --no-deps --dest /root sqlparse`,
     );
     expect(download).toMatchObject({ exitCode: 0 });
 
-    await debian13.rootShell('cat > /root/acme.pem', readFileSync(acme.tlsAuthorityPath, 'utf8'));
+    await debian13.rootShell('cat > /var/tmp/acme.pem', readFileSync(acme.tlsAuthorityPath, 'utf8'));
     const issued = await debian13.rootShell(
-      `REQUESTS_CA_BUNDLE=/root/acme.pem certbot certonly --non-interactive --agree-tos --register-unsafely-without-email --server ${acme.directoryUrl} --webroot --webroot-path /var/www/html --domain shop.example.com`,
+      `REQUESTS_CA_BUNDLE=/var/tmp/acme.pem certbot certonly --non-interactive --agree-tos --register-unsafely-without-email --server ${acme.directoryUrl} --webroot --webroot-path /var/www/html --domain shop.example.com`,
     );
     expect(issued).toMatchObject({ exitCode: 0 });
     const chain = join(directory, 'chain.pem');
@@ -179,9 +179,9 @@ describe('two hosts side by side', () => {
 
   it('runs the ACME server of the older system, too', async () => {
     const acme = await rehearsal.startAcme({ os: 'debian12', name: unique('test-acme'), domains: {} });
-    await debian13.rootShell('cat > /root/acme.pem', readFileSync(acme.tlsAuthorityPath, 'utf8'));
+    await debian13.rootShell('cat > /var/tmp/acme.pem', readFileSync(acme.tlsAuthorityPath, 'utf8'));
     const answer = await debian13.rootShell(
-      `python3 -c "import ssl, urllib.request as u; print(u.urlopen('${acme.directoryUrl}', context=ssl.create_default_context(cafile='/root/acme.pem')).read().decode())"`,
+      `python3 -c "import ssl, urllib.request as u; print(u.urlopen('${acme.directoryUrl}', context=ssl.create_default_context(cafile='/var/tmp/acme.pem')).read().decode())"`,
     );
     expect(answer.stderr).toBe('');
     expect(JSON.parse(answer.stdout)).toHaveProperty('newOrder');
