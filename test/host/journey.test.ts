@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
+import { run } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
@@ -213,11 +214,14 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   expect(provisioned.exitCode, provisioned.output).toBe(0);
 
   await commitChange('README.md', (text) => `${text}\n`);
-  const clone = join(place.temporary, 'clone');
-  await place.run(['git', 'clone', '--quiet', join(place.cwd, 'shop'), clone]);
-  const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
   const runner = mkdtempSync(join(tmpdir(), 'runner-'));
   onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
+  // The project belongs to another user than the one who runs the tests, and git asks about that.
+  const trustingGit = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' };
+  const clone = join(runner, 'clone');
+  const cloned = await run('git', ['clone', '--quiet', join(place.cwd, 'shop'), clone], { env: trustingGit });
+  expect(cloned.exitCode, cloned.stderr).toBe(0);
+  const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
   const summary = join(runner, 'summary.md');
   await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {
     cwd: clone,
@@ -227,10 +231,7 @@ test('the deploy workflow releases with a key that can do nothing else', async (
       GITHUB_WORKSPACE: clone,
       GITHUB_ACTOR: 'ada',
       GITHUB_STEP_SUMMARY: summary,
-      // The clone belongs to somebody else than the user who runs the tests.
-      GIT_CONFIG_COUNT: '1',
-      GIT_CONFIG_KEY_0: 'safe.directory',
-      GIT_CONFIG_VALUE_0: '*',
+      ...trustingGit,
     },
   });
   expect(readFileSync(summary, 'utf8')).toContain('**deployed**');
