@@ -39,29 +39,28 @@ export async function openConnection(environment: Environment, knownHosts: strin
     }),
     { mode: 0o600 },
   );
+  const connectionOptions = [
+    ...['-F', configurationFile, '-o', `ControlPath=${join(directory, 'master')}`],
+    ...['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${connectTimeoutSeconds}`],
+  ];
   // One connection for all commands: firewalls limit how many new ones may come within half a minute.
-  const master = ['-F', configurationFile, '-o', `ControlPath=${join(directory, 'master')}`];
+  // It ends by itself soon after this program, should that be killed before it can close.
+  const sharing = ['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60'];
+  const ssh = (options: readonly string[], command: string, input: string) =>
+    run('ssh', [...connectionOptions, ...options, environment.site, command], { input, timeout: 60_000 });
   return {
     async execute(command, input = '') {
-      const result = await run(
-        'ssh',
-        [
-          ...master,
-          // It ends by itself soon after this program, should that be killed before it can close.
-          ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60'],
-          ...['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${connectTimeoutSeconds}`],
-          ...[environment.site, command],
-        ],
-        { input, timeout: 60_000 },
-      );
+      const result = await ssh(sharing, command, input);
       // 255 is ssh's own failure; every other status is the command's.
-      if (result.exitCode === 255) throw connectionError(result.stderr, environment);
-      return result;
+      if (result.exitCode !== 255) return result;
+      // A shared connection keeps to itself what the jump host said.
+      const reason = environment.jump ? await ssh([], 'true', '') : result;
+      throw connectionError(reason.stderr || result.stderr, environment);
     },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
     sshArguments: `-F ${configurationFile} -o ControlMaster=auto -o ControlPersist=20s`,
     async close() {
-      await run('ssh', [...master, '-O', 'exit', environment.site]).catch(() => {});
+      await run('ssh', [...connectionOptions, '-O', 'exit', environment.site]).catch(() => {});
       await rm(directory, { recursive: true, force: true });
     },
   };
