@@ -48,7 +48,10 @@ async function mainJob(directory: string, user: NormalUser): Promise<void> {
   const installed = await timed('Pack the generator and install it with yo', () =>
     installGenerator(directory),
   );
-  const env = { ...userEnvironment(user, installed), CI: process.env.CI ?? '' };
+  const env = {
+    ...userEnvironment(user, installed),
+    ...(process.env.CI !== undefined && { CI: process.env.CI }),
+  };
   const work = makeDirectoryFor(user, join(directory, 'work'));
   await timed('Scaffold a project', () =>
     show(

@@ -30,7 +30,8 @@ export type ReporterKind = 'terminal' | 'plain' | 'json' | 'quiet';
 export function createReporter(flags: { json: boolean; quiet: boolean }): Reporter {
   if (flags.json) return new JsonReporter();
   if (flags.quiet) return new QuietReporter();
-  return process.stdout.isTTY && !process.env.CI ? new TerminalReporter() : new PlainReporter();
+  // The spinner, too, takes the mere presence of CI for "nobody is watching".
+  return process.stdout.isTTY && !('CI' in process.env) ? new TerminalReporter() : new PlainReporter();
 }
 
 function colored(style: Parameters<typeof styleText>[0], text: string): string {
@@ -58,7 +59,9 @@ class TerminalReporter implements Reporter {
     const withDetail = (detail?: string) => (detail ? `${name} ${colored('dim', `· ${detail}`)}` : name);
     return {
       update: (detail) => {
-        spinner.text = withDetail(detail);
+        // One line that changes, also where the window is narrow.
+        const room = (process.stdout.columns ?? 80) - name.length - ' ⠋ · …'.length;
+        spinner.text = withDetail(detail.length > room ? `${detail.slice(0, Math.max(room, 0))}…` : detail);
       },
       done: (detail) => {
         spinner.success(`${withDetail(detail)} ${elapsed()}`);

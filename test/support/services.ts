@@ -83,7 +83,8 @@ export async function startServices(): Promise<{
     const subprocess = execa(file, args, {
       ...identity,
       cwd: directory,
-      env: { HOME: directory, ...env },
+      // Of systemd's, where the tests themselves are a service; RabbitMQ would report to it, and may not.
+      env: { HOME: directory, NOTIFY_SOCKET: undefined, ...env },
       stdin: 'ignore',
       all: true,
       reject: false,

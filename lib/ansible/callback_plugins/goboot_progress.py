@@ -39,10 +39,10 @@ class CallbackModule(CallbackBase):
         self._stream.write(json.dumps({"event": event, **values}) + "\n")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
-        self._write("task", name=task.get_name().strip())
+        self._write_task(task)
 
     def v2_playbook_on_handler_task_start(self, task):
-        self._write("task", name=task.get_name().strip())
+        self._write_task(task)
 
     def v2_runner_on_ok(self, result):
         self._write_program_output(result)
@@ -72,6 +72,11 @@ class CallbackModule(CallbackBase):
             failed=sum(stats.failures.values()),
             unreachable=sum(stats.dark.values()),
         )
+
+    def _write_task(self, task):
+        # Ansible adds one of these to each role that describes its arguments.
+        if not task.action.endswith("validate_argument_spec"):
+            self._write("task", name=task.get_name().strip().replace(" : ", ": ", 1))
 
     def _write_program_output(self, result):
         values = _values(result)
