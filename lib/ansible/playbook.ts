@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -15,7 +16,7 @@ export interface PlaybookOptions {
   environment: string;
   /** File name inside `.ansible`. */
   playbook: string;
-  /** Values that are not secret: they stand on the command line. */
+  /** Values that win over those of the inventory. An index URL may hold a password, so none is put on a command line. */
   variables?: Record<string, unknown>;
   /** Replaces the ssh arguments of ansible.cfg. */
   sshArguments?: string;
@@ -48,6 +49,18 @@ interface Failure {
  * and the log file.
  */
 export async function runPlaybook(options: PlaybookOptions): Promise<PlaybookResult> {
+  // mkdtemp lets nobody but its owner in.
+  const directory = await mkdtemp(join(tmpdir(), 'goboot-playbook-'));
+  try {
+    const variablesFile = join(directory, 'variables.json');
+    await writeFile(variablesFile, JSON.stringify(options.variables ?? {}), { mode: 0o600 });
+    return await play(options, variablesFile);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function play(options: PlaybookOptions, variablesFile: string): Promise<PlaybookResult> {
   const directory = join(options.projectRoot, projectPaths.ansible);
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const logFile = join(directory, 'logs', `${options.playbook.replace(/\.yml$/, '')}-${timestamp}.log`);
@@ -59,7 +72,7 @@ export async function runPlaybook(options: PlaybookOptions): Promise<PlaybookRes
     [
       ...['run', '--quiet', '--only-group', 'ansible', 'ansible-playbook'],
       ...['--inventory', `inventory/${options.environment}`],
-      ...(options.variables ? ['--extra-vars', JSON.stringify(options.variables)] : []),
+      ...['--extra-vars', `@${variablesFile}`],
       options.playbook,
     ],
     {

@@ -13,7 +13,7 @@ export interface SiteContext {
   environment: Environment;
   connection: SshConnection;
   reporter: Reporter;
-  /** Variables that replace those of the inventory; none of them secret. */
+  /** Variables that win over those of the inventory. */
   variables?: Record<string, unknown>;
   /** Replaces the ssh arguments of ansible.cfg. */
   sshArguments?: string;
