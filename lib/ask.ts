@@ -23,13 +23,20 @@ export interface AnswerSources {
   prompt?: Prompt;
 }
 
+function givenAnswer(
+  { name }: Question,
+  { flags, file }: Pick<AnswerSources, 'flags' | 'file'>,
+): string | undefined {
+  return flags[name] ?? file[name];
+}
+
 /** Throws a usage error for the first flag or answer of the file that is not valid. */
 export function checkGiven(
   questions: readonly Question[],
   sources: Pick<AnswerSources, 'flags' | 'file'>,
 ): void {
   for (const question of questions) {
-    const given = sources.flags[question.name] ?? sources.file[question.name];
+    const given = givenAnswer(question, sources);
     if (given !== undefined) question.validate(given);
   }
 }
@@ -47,7 +54,7 @@ export async function collectAnswers(
   const answers: Partial<Answers> = {};
   // Flags are judged before anything is asked: nobody wants to answer ten questions and then learn of a typing error.
   for (const question of questions) {
-    const given = sources.flags[question.name] ?? sources.file[question.name];
+    const given = givenAnswer(question, sources);
     if (given !== undefined) assign(answers, question, given);
   }
 

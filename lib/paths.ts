@@ -20,11 +20,9 @@ export function layerPath(layer: string): string {
 export const projectPaths = {
   answers: '.yo-rc.json',
   ansible: '.ansible',
-  ansibleConfiguration: '.ansible/ansible.cfg',
   sshConfiguration: '.ansible/ssh_config',
   knownHosts: '.ansible/known_hosts',
   vaultPassword: '.ansible/vault_password',
-  inventory: (environment: string) => `.ansible/inventory/${environment}`,
   vault: (environment: string) => `.ansible/inventory/${environment}/group_vars/all/vault.yml`,
   pythonLock: 'uv.lock',
 } as const;

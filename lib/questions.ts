@@ -233,7 +233,6 @@ export const switches = {
   force: { flag: 'force', description: 'Overwrite changed files without asking' },
   skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
-  release: { flag: 'release', value: 'RELEASE', description: 'The release to roll back to' },
   provision: { flag: 'provision', description: 'Provision even when nothing has changed' },
   environment: { flag: 'environment', value: 'NAME', description: 'Environment; production unless given' },
   os: {

@@ -10,8 +10,7 @@ import { usageError } from './errors.ts';
 import { reservedModuleNames } from './reserved-names.ts';
 
 // A Linux user name has at most 32 characters (useradd(8)), and a site's user is called <project>-<environment>.
-export const longestProjectName = 20;
-export const longestEnvironmentName = 11;
+const longestProjectName = 20;
 
 // RFC 1035, section 2.3.4, without the final dot.
 const longestName = 253;
