@@ -159,7 +159,7 @@ class DeployTest(unittest.TestCase):
         )
         bad = self.site.kept_releases()[0]
         self.assertEqual(bad.status, "bad")
-        status, events = self.host.run("rollback", target=bad.id)
+        status, events = self.host.run("rollback", release=bad.id)
         self.assertEqual(status, 2)
         self.assertIn("never was live and well", events[-1]["message"])
 
@@ -318,16 +318,16 @@ class DeployTest(unittest.TestCase):
         first, second = self.deploy(), self.deploy()
         self.host.run("rollback")
         for target in (second, self.site.kept_releases()[0].commit[:9]):
-            status, _ = self.host.run("rollback", target=target)
+            status, _ = self.host.run("rollback", release=target)
             self.assertEqual((status, self.host.answers()), (0, second))
-            self.host.run("rollback", target=first)
+            self.host.run("rollback", release=first)
 
     def test_rollback_that_is_refused(self):
         for target, status, message in (
             ("", 1, "nothing is live yet"),
             ("x", 1, "nothing is live yet"),
         ):
-            result, events = self.host.run("rollback", target=target)
+            result, events = self.host.run("rollback", release=target)
             self.assertEqual(result, status)
             self.assertIn(message, events[-1]["message"])
         name = self.deploy()
@@ -337,7 +337,7 @@ class DeployTest(unittest.TestCase):
             (name, 2, "is live already"),
         ):
             with self.subTest(message):
-                result, events = self.host.run("rollback", target=target)
+                result, events = self.host.run("rollback", release=target)
                 self.assertEqual(result, status)
                 self.assertIn(message, events[-1]["message"])
                 self.assertEqual(self.host.answers(), name)

@@ -13,6 +13,8 @@ from typing import NoReturn
 
 from .errors import UsageError
 
+# In place of the name of a file.
+STANDARD_INPUT = Path("-")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -32,7 +34,9 @@ def parser() -> Parser:
         epilog="Exit status: 0 done or unchanged, 1 failed, 2 wrong usage, 75 another run is busy.",
         allow_abbrev=False,
     )
-    top.add_argument("--config", type=Path, metavar="FILE", help="default: /etc/<site>/release.json")
+    top.add_argument(
+        "--config", type=absolute, metavar="FILE", help="default: /etc/<site>/release.json"
+    )
     top.add_argument("--in-unit", help=argparse.SUPPRESS)
     commands = top.add_subparsers(
         dest="command", required=True, parser_class=functools.partial(Parser, allow_abbrev=False)
@@ -48,7 +52,11 @@ def parser() -> Parser:
 
     command = add("deploy", "put a commit live", by=True)
     command.add_argument(
-        "--archive", required=True, metavar="FILE", help="tar archive of the commit, - for stdin"
+        "--archive",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="tar archive of the commit, - for stdin",
     )
     command.add_argument("--commit", required=True, type=commit, metavar="SHA")
     command.add_argument(
@@ -72,6 +80,13 @@ def parser() -> Parser:
     command = add("manage", "run manage.py of the live release: manage -- ARGS", as_json=False)
     command.add_argument("words", nargs="*", metavar="ARGS")
     return top
+
+
+def absolute(text: str) -> Path:
+    """A path that means the same in every directory."""
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not start with a slash")
+    return Path(text)
 
 
 def commit(text: str) -> str:
@@ -128,5 +143,5 @@ def refuse_local_options(arguments: argparse.Namespace) -> None:
     """Raises UsageError for what only root may say: which files are read."""
     if arguments.config or arguments.in_unit:
         raise UsageError("--config and --in-unit are refused here")
-    if arguments.command == "deploy" and arguments.archive != "-":
+    if arguments.command == "deploy" and arguments.archive != STANDARD_INPUT:
         raise UsageError("--archive must be - here: send the archive on standard input")

@@ -106,9 +106,9 @@ def transact(site: Site, request: Request, reporter: Reporter, parent: str | Non
     with contextlib.suppress(OSError):
         reporter.secrets = secret_values(site.environment.read_text(encoding="utf-8"))
     try:
-        with locked(site, request.by, request.operation), stopped_by_signals():
+        with locked(site, request.by, request.command), stopped_by_signals():
             transaction = Transaction(site, request, reporter, parent)
-            outcome = TRANSACTIONS[request.operation](transaction)
+            outcome = TRANSACTIONS[request.command](transaction)
     except Exception as error:  # whatever it is: it is reported and recorded, and perform() has cleaned up
         failure = error if isinstance(error, ReleaseError) else unexpected(error)
         status, detail = failure.exit_status, failure.detail
@@ -143,7 +143,7 @@ def record(
     request = transaction.request
     entry = {
         "time": now(),
-        "operation": request.operation,
+        "operation": request.command,
         "by": request.by,
         "commit": request.commit or None,
         **outcome._asdict(),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .archives import spool
-from .command_line import parser, refuse_local_options, remote_words
+from .command_line import STANDARD_INPUT, parser, refuse_local_options, remote_words
 from .commands import manage, show_list, show_status, start, transact
 from .errors import EXIT_FAILED, EXIT_LOCKED, EXIT_USAGE, ReleaseError, UsageError, unexpected
 from .messages import MIB
@@ -21,44 +21,35 @@ from .site import SITE_NAME, Config, Site
 from .transaction import Request
 
 
-def in_unit_of_its_own(site: Site, config: Path, arguments: argparse.Namespace) -> int:
+def in_unit_of_its_own(site: Site, arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """
     Runs a transaction in a systemd unit, so that a connection that breaks cannot cut it in half.
 
     The archive on standard input is read to its end first: until then nothing has happened.
     """
     upload: Path | None = None
-    options = [f"--by={arguments.by or os.environ.get('SUDO_USER') or getpass.getuser()}"]
-    if arguments.json:
-        options.append("--json")
+    # What is said twice counts as it was said last.
+    said_last = [f"--by={arguments.by or os.environ.get('SUDO_USER') or getpass.getuser()}"]
     if arguments.command == "deploy":
-        archive = Path(arguments.archive).absolute()
-        if arguments.archive == "-":
+        archive = arguments.archive.absolute()
+        if arguments.archive == STANDARD_INPUT:
             archive = upload = store_upload(site)
         elif not archive.is_file():
             raise UsageError(f"there is no archive {arguments.archive}")
-        options += [
-            f"--archive={archive}",
-            f"--commit={arguments.commit}",
-            f"--provisioned={arguments.provisioned}",
-        ]
-    elif arguments.command == "rollback":
-        options += [arguments.release] if arguments.release else []
-    elif arguments.if_changed:
-        options.append("--if-changed")
+        said_last.append(f"--archive={archive}")
     unit = unit_name(site, "release")
     program = [
         sys.executable,
         "-IB",
         Path(sys.argv[0]).absolute(),
-        f"--config={config}",
         f"--in-unit={unit}",
+        *words,
+        *said_last,
     ]
-    argv = without_expansion([*program, arguments.command, *options])
     # Building must not slow down the visitors' requests.
     how = ["--wait", "--pipe", "--collect", "--quiet", f"--unit={unit}", "--property=Nice=5"]
     try:
-        status = subprocess.call(["systemd-run", *how, "--", *argv])
+        status = subprocess.call(["systemd-run", *how, "--", *without_expansion(program)])
     except FileNotFoundError:
         raise ReleaseError("systemd-run is not installed: this host does not run systemd") from None
     finally:
@@ -87,7 +78,7 @@ def config_path(arguments: argparse.Namespace) -> Path:
     The configuration file: as given, or that of the site whose name this program was started by.
     """
     if arguments.config:
-        return arguments.config.absolute()
+        return arguments.config
     site = Path(sys.argv[0]).name.removesuffix("-release")
     if not SITE_NAME.fullmatch(site):
         raise UsageError(f"started as {Path(sys.argv[0]).name}, not as <site>-release: give --config FILE")
@@ -105,8 +96,7 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
         refuse_local_options(arguments)
     if os.geteuid() != 0:
         raise ReleaseError(f"{Path(sys.argv[0]).name} must be run as root: use sudo")
-    path = config_path(arguments)
-    site = Site.on_this_host(Config.read(path))
+    site = Site.on_this_host(Config.read(config_path(arguments)))
     if arguments.command == "list":
         return show_list(site, reporter)
     if arguments.command == "status":
@@ -116,16 +106,8 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
     if arguments.command == "start":
         return start(site)
     if not arguments.in_unit:
-        return in_unit_of_its_own(site, path, arguments)
-    request = Request(
-        operation=arguments.command,
-        by=arguments.by,
-        commit=getattr(arguments, "commit", ""),
-        archive=Path(arguments.archive) if arguments.command == "deploy" else None,
-        target=getattr(arguments, "release", None) or "",
-        provisioned=getattr(arguments, "provisioned", ""),
-        if_changed=getattr(arguments, "if_changed", False),
-    )
+        return in_unit_of_its_own(site, arguments, words)
+    request = Request.of(arguments)
     try:
         return transact(site, request, reporter, arguments.in_unit)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import signal
 import time
@@ -19,18 +20,24 @@ from .site import Site
 
 
 class Request(NamedTuple):
-    """What a run was asked to do."""
+    """What a run was asked to do. Its fields have the names of the options that were given."""
 
-    operation: str
+    command: str
     by: str
     commit: str = ""
     archive: Path | None = None
     # the release to go back to, or "" for the one before
-    target: str = ""
+    release: str = ""
     # the fingerprint of the playbooks that the controller would provision with, or ""
     provisioned: str = ""
     # do nothing if the processes already run with the settings of today
     if_changed: bool = False
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Request:
+        """The request that a command line makes."""
+        given = {name: value for name, value in vars(arguments).items() if value is not None}
+        return cls(**{name: value for name, value in given.items() if name in cls._fields})
 
 
 class Outcome(NamedTuple):

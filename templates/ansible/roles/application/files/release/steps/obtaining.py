@@ -93,7 +93,7 @@ def copy_live_release(transaction: Transaction) -> str:
 
 def choose_target(transaction: Transaction) -> str:
     """Finds the release to go back to."""
-    live, wanted = transaction.previous, transaction.request.target
+    live, wanted = transaction.previous, transaction.request.release
     releases = transaction.site.kept_releases()
     if live is None:
         raise ReleaseError("nothing is live yet, so there is nothing to go back from: deploy first")

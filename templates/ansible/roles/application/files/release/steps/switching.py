@@ -80,7 +80,7 @@ def settle(transaction: Transaction) -> str:
     transaction.undo.pop_all()
     release, previous = transaction.release, transaction.previous
     release.save(status=GOOD, message="")
-    if transaction.request.operation == "rollback" and previous and previous.status == GOOD:
+    if transaction.request.command == "rollback" and previous and previous.status == GOOD:
         previous.save(status=WITHDRAWN, message=f"rolled back by {transaction.request.by}")
     sync_directory(transaction.site.home)
     return f"{release.id} is live"
