@@ -34,6 +34,7 @@ from release.transaction import Request
 
 # Nothing is on its way from nginx to an old release here.
 switching.DRAIN_SECONDS = 0
+switching.HAND_OVER_SECONDS = 0
 
 SITE = "shop-production"
 SECRET = 'a "quoted" $ecret \\ key'
@@ -47,6 +48,7 @@ is-active) for unit; do if [ -e "$units/$unit" ]; then echo active; else echo in
 list-units) for path in "$units"/*@*; do
   if [ -e "$path" ]; then echo "${path##*/} loaded active running"; fi; done ;;
 start) for unit; do
+  case $unit in --no-block) continue ;; esac
   [ -e "$units/$unit" ] && continue
   id=${unit#*@}; id=${id%.service}
   directory="$STAND_IN/../srv/shop-production/releases/$id"
@@ -67,7 +69,10 @@ stop) for unit; do
   [ -s "$units/$unit" ] && kill "$(cat "$units/$unit")"
   rm -f "$units/$unit"
   done ;;
-restart) if [ -e "$STAND_IN/broken-beat" ]; then exit 1; fi; : > "$units/$1" ;;
+restart) case $1 in
+  *-web@*) if [ -e "$units/$1" ]; then "$0" stop "$1"; fi; "$0" start "$1" ;;
+  *) if [ -e "$STAND_IN/broken-beat" ]; then exit 1; fi; : > "$units/$1" ;;
+  esac ;;
 esac
 """
 
@@ -136,7 +141,7 @@ if "collectstatic" in sys.argv[2]:
         print("RuntimeError: cannot use " + os.environ["SECRET_KEY"])
         sys.exit(1)
     result_file.write_text(json.dumps(result))
-elif "find_app" in sys.argv[2]:
+elif "control.ping" in sys.argv[2]:
     sys.exit("no answer" if (here / "silent-worker").exists() else 0)
 elif sys.argv[2] == "migrate":
     with open(os.environ["STAND_IN"] + "/migrate.log", "a") as log:
@@ -310,8 +315,12 @@ class Host:
             return error.message
 
     def units(self):
-        """The units that run."""
-        return sorted(path.name for path in (self.stand_in / "units").iterdir())
+        """The services that run."""
+        return sorted(path.name for path in (self.stand_in / "units").glob("*.service"))
+
+    def systemctl(self):
+        """What systemctl was told."""
+        return (self.stand_in / "systemctl.log").read_text().splitlines()
 
     def names(self):
         """What is in the directory of the releases."""

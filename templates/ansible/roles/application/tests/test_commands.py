@@ -5,10 +5,12 @@ import os
 import time
 import unittest
 
-from release.commands import transact
+from release.commands import retire, transact
+from release.hot_fixes import hot_fixes
 from release.processes import stop_unit
+from release.releases import Release
 from release.reporting import Reporter
-from release.steps import DEPLOY, database, starting, switching
+from release.steps import DEPLOY, HOT_FIXES, database, starting, switching
 from release.transaction import Request
 
 from .host import SECRET, SITE, Host
@@ -27,7 +29,7 @@ class DeployTest(unittest.TestCase):
         time.sleep(0.01)
         return events[-1]["release"]
 
-    def fail(self, files, step, message):
+    def assert_fails(self, files, step, message):
         """Deploys a commit that must fail in a step, and checks that nothing has changed."""
         live, units, names = self.site.live(), self.host.units(), self.host.names()
         status, events = self.host.deploy(files)
@@ -41,8 +43,10 @@ class DeployTest(unittest.TestCase):
             self.assertIn(f"{live.id} stays live", events[-1]["message"])
         return events
 
-    def running(self, name):
-        return [self.site.beat, self.site.web(name), self.site.worker(name)]
+    def running(self, name, warm=None):
+        """What runs when a release is live and another one is kept warm."""
+        webs = [self.site.web(release) for release in (name, warm) if release]
+        return sorted([self.site.beat, *webs, self.site.worker(name)])
 
     def test_first_deploy(self):
         name = self.deploy()
@@ -56,19 +60,115 @@ class DeployTest(unittest.TestCase):
     def test_events_and_history(self):
         self.deploy()
         steps = [event for event in self.host.events() if event["event"] == "step"]
-        self.assertEqual([step["name"] for step in steps], [step.name for step in DEPLOY])
+        self.assertEqual([step["name"] for step in steps], [step.name for step in (HOT_FIXES, *DEPLOY)])
         for step in steps:
             self.assertIn(step["status"], ("ok", "skipped"))
             self.assertGreaterEqual(step["seconds"], 0)
         (entry,) = self.host.history()
         self.assertEqual((entry["operation"], entry["by"], entry["status"]), ("deploy", "tester", "deployed"))
-        self.assertEqual(len(entry["steps"]), len(DEPLOY))
+        self.assertEqual(len(entry["steps"]), len(DEPLOY) + 1)
 
     def test_second_deploy_takes_over(self):
-        self.deploy()
-        second = self.deploy()
+        first, second = self.deploy(), self.deploy()
         self.assertEqual(self.host.answers(), second)
-        self.assertEqual(self.host.units(), self.running(second))
+        self.assertEqual(self.host.units(), self.running(second, warm=first))
+
+    def test_the_old_worker_takes_no_task_after_the_switch(self):
+        first = self.deploy()
+        self.deploy()
+        steps = [event["name"] for event in self.host.events() if event["event"] == "step"]
+        self.assertLess(steps.index("worker"), steps.index("hand over"))
+        self.assertLess(steps.index("hand over"), steps.index("switch"))
+        (handed,) = [event for event in self.host.events() if event.get("name") == "hand over"]
+        self.assertEqual(handed["message"], self.site.worker(first))
+
+    # What a release leaves running
+
+    def test_the_one_before_stays_warm_until_the_next_deploy_or_the_timer(self):
+        first, second = self.deploy(), self.deploy()
+        self.assertIn(f"restart {self.site.retire_timer}", self.host.systemctl())
+        third = self.deploy()
+        self.assertEqual(self.host.units(), self.running(third, warm=second))
+        self.assertEqual(retire(self.site), 0)
+        self.assertEqual(self.host.units(), self.running(third))
+        self.assertNotIn(self.site.web(first), self.host.units())
+
+    def test_a_release_is_not_kept_warm_when_that_is_turned_off(self):
+        with Host(keep_warm_seconds=0) as host:
+            host.deploy()
+            time.sleep(0.01)
+            host.deploy()
+            self.assertEqual(len([unit for unit in host.units() if "-web@" in unit]), 1)
+
+    def test_a_warm_release_is_started_anew_when_the_settings_have_changed(self):
+        first = self.deploy()
+        self.deploy()
+        with self.site.environment.open("a") as file:
+            file.write('MORE="1"\n')
+        self.assertEqual(self.host.run("rollback")[0], 0)
+        self.assertIn(f"restart {self.site.web(first)}", self.host.systemctl())
+
+    # Changes made on the server
+
+    def test_a_hot_fix_stops_a_deploy_unless_told_otherwise(self):
+        live = self.site.releases / self.deploy({"shop/views.py": "1", "old.py": ""})
+        self.assertEqual(hot_fixes(Release.load(live)), [])
+        (live / "shop/views.py").write_text("2")
+        (live / "shop/__pycache__").mkdir(exist_ok=True)
+        (live / "shop/__pycache__/views.pyc").write_text("")
+        (live / "old.py").unlink()
+        (live / "new.py").write_text("")
+        self.assert_fails(
+            {},
+            "hot fixes",
+            "the live release was changed on the server: "
+            "new.py (added), old.py (removed), shop/views.py (changed)",
+        )
+        archive, commit = self.host.commit()
+        status, _ = self.host.run("deploy", archive=archive, commit=commit, discard_hot_fix=True)
+        self.assertEqual((status, self.host.answers()[-8:]), (0, commit[:8]))
+
+    def test_a_hot_fix_in_the_same_commit_is_not_unchanged(self):
+        archive, commit = self.host.commit()
+        self.host.run("deploy", archive=archive, commit=commit)
+        live = self.site.live()
+        (live.path / "manage.py").write_text("changed")
+        status, events = self.host.run("deploy", archive=archive, commit=commit)
+        self.assertEqual((status, events[-1]["status"]), (1, "failed"))
+        status, events = self.host.run("deploy", archive=archive, commit=commit, discard_hot_fix=True)
+        self.assertEqual((status, events[-1]["status"]), (0, "deployed"))
+        self.assertNotEqual(self.host.answers(), live.id)
+
+    # Removing releases
+
+    def test_a_release_that_is_needed_cannot_be_deleted(self):
+        first, second = self.deploy(), self.deploy()
+        for name, reason in ((second, "live"), (first, "what a rollback would go back to")):
+            status, events = self.host.run("delete", release=name)
+            self.assertEqual(
+                (status, events[-1]["message"]), (2, f"{name} cannot be deleted: it is {reason}")
+            )
+        self.assertEqual(self.host.run("delete", release="nonsense")[0], 2)
+
+    def test_a_release_that_nobody_needs_can_be_deleted(self):
+        self.host = self.enterContext(Host(keep_releases=9))
+        self.site = self.host.site
+        first, second, third = self.deploy(), self.deploy(), self.deploy()
+        retire(self.site)
+        self.assertEqual(self.host.run("delete", release=first)[0], 0)
+        self.assertEqual(self.host.names(), [second, third])
+
+    def test_prune_leaves_so_many_and_what_is_needed(self):
+        with Host(keep_releases=9) as host:
+            for _ in range(5):
+                host.deploy()
+                time.sleep(0.01)
+            names = host.names()
+            self.assertEqual(len(names), 5)
+            self.assertEqual(host.run("prune", keep=3)[0], 0)
+            self.assertEqual(host.names(), names[2:])
+            self.assertEqual(host.run("prune", keep=1)[0], 0)
+            self.assertEqual(host.names(), names[3:], "live, and what a rollback would go back to")
 
     def test_environment_is_shared_by_its_lock_file(self):
         self.deploy()
@@ -142,17 +242,17 @@ class DeployTest(unittest.TestCase):
             ({"silent-worker": ""}, "worker", "does not answer: no answer"),
         ):
             with self.subTest(message):
-                self.fail(files, step, message)
+                self.assert_fails(files, step, message)
 
     def test_first_deploy_fails(self):
-        self.fail({"broken-import": ""}, "start", "ModuleNotFoundError")
+        self.assert_fails({"broken-import": ""}, "start", "ModuleNotFoundError")
         self.assertFalse(self.site.current.is_symlink())
 
     def test_failure_after_the_switch(self):
         switching.LIVE_SECONDS, before = 0.2, switching.LIVE_SECONDS
         self.addCleanup(setattr, switching, "LIVE_SECONDS", before)
         self.deploy()
-        self.fail(
+        self.assert_fails(
             {"shallow.json": '["500 Oh dear", {}]'},
             "live",
             "after the switch: /health/ answers 500",
@@ -166,7 +266,7 @@ class DeployTest(unittest.TestCase):
     def test_failure_after_the_first_switch(self):
         switching.LIVE_SECONDS, before = 0.2, switching.LIVE_SECONDS
         self.addCleanup(setattr, switching, "LIVE_SECONDS", before)
-        self.fail({"shallow.json": '["500 Oh dear", {}]'}, "live", "after the switch")
+        self.assert_fails({"shallow.json": '["500 Oh dear", {}]'}, "live", "after the switch")
         self.assertFalse(self.site.current.is_symlink())
 
     def test_beat_that_does_not_start(self):
@@ -207,7 +307,7 @@ class DeployTest(unittest.TestCase):
                 path = self.host.stand_in / "bin" / program
                 good = path.read_text()
                 self.host.program(program, f"#!/bin/sh\n{text}\n")
-                self.fail(pending, "backup", message)
+                self.assert_fails(pending, "backup", message)
                 path.write_text(good)
                 self.assertEqual(list(self.site.backups.iterdir()), [])
 
@@ -311,6 +411,8 @@ class DeployTest(unittest.TestCase):
         self.assertEqual(self.host.answers(), first)
         self.assertEqual(self.host.units(), self.running(first))
         third = self.deploy()
+        self.assertEqual(self.host.systemctl().count(f"restart {self.site.web(first)}"), 1, "it was warm")
+        self.assertGreater(events[-1]["live_seconds"], 0)
         self.host.run("rollback")
         self.assertEqual(self.host.answers(), first, f"not to {second}, which was withdrawn from {third}")
 
@@ -333,7 +435,7 @@ class DeployTest(unittest.TestCase):
         name = self.deploy()
         for target, status, message in (
             ("", 1, "there is none to go back to"),
-            ("nonsense", 2, "there is no release 'nonsense'; kept are: none"),
+            ("nonsense", 2, f"there is no release 'nonsense'; kept are: {name}"),
             (name, 2, "is live already"),
         ):
             with self.subTest(message):
@@ -347,7 +449,7 @@ class DeployTest(unittest.TestCase):
         (self.site.releases / first / "health.json").write_text('["500 Oh dear", {}]')
         status, _ = self.host.run("rollback")
         self.assertEqual((status, self.host.answers()), (1, second))
-        self.assertEqual(self.host.units(), self.running(second))
+        self.assertEqual(self.host.units(), self.running(second, warm=first))
 
     # Starting anew
 

@@ -46,7 +46,8 @@ class InterruptionTest(unittest.TestCase):
             (host.site.releases / ".upload-fresh.tar").touch()
             status, events = host.deploy()
             self.assertEqual(status, 0)
-            self.assertIn("removed 2 leftovers", events[0]["message"])
+            (tidied,) = [event for event in events if event.get("name") == "tidy"]
+            self.assertIn("removed 2 leftovers", tidied["message"])
             self.assertEqual(host.names(), [".upload-fresh.tar", live, host.answers()])
             self.assertEqual(len(list(host.site.virtual_environments.iterdir())), 1)
 
@@ -72,4 +73,4 @@ class InterruptionTest(unittest.TestCase):
             status, events = host.run("deploy", archive=archive, commit=commit)
             self.assertEqual((status, events[-1]["release"], host.answers()), (0, new, new))
             self.assertEqual(host.site.live().status, "good")
-            self.assertNotIn(host.site.web(old.id), host.units())
+            self.assertNotIn(host.site.worker(old.id), host.units())

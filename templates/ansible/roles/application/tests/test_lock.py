@@ -50,6 +50,15 @@ time.sleep(60)
             self.assertEqual(lock_owner(host.site), "")
             self.assertEqual(host.run("deploy", archive=archive, commit=commit)[0], 0)
 
+    def test_waits_for_the_run_before_and_says_so(self):
+        with Host() as host, host.site.lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            threading.Timer(1, lambda: fcntl.flock(file, fcntl.LOCK_UN)).start()
+            archive, commit = host.commit()
+            status, events = host.run("deploy", archive=archive, commit=commit, wait=30)
+            self.assertEqual(status, 0)
+            self.assertIn("waiting up to 30 s", events[0]["message"])
+
     def test_a_glance_at_the_lock_is_no_obstacle(self):
         with Host() as host, host.site.lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_SH)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from .errors import UsageError
 from .messages import MIB, megabytes
-from .releases import MANIFEST, PLAIN_STATIC, RECORD
+from .releases import OWN_NAMES
 from .site import Accounts
 
 
@@ -65,7 +65,7 @@ def member_problem(member: tarfile.TarInfo) -> str:
     parts = Path(member.name).parts
     if Path(member.name).is_absolute() or ".." in parts:
         return "is not below the project"
-    if parts and parts[0] in (RECORD, PLAIN_STATIC, ".venv", "gunicorn.sock", MANIFEST):
+    if parts and parts[0] in OWN_NAMES:
         return "has a name that the release command uses itself"
     # Python's own filter knows more tricks. Debian 12's Python 3.11.2 has it only with the security
     # updates.

@@ -34,23 +34,30 @@ def parser() -> Parser:
         epilog="Exit status: 0 done or unchanged, 1 failed, 2 wrong usage, 75 another run is busy.",
         allow_abbrev=False,
     )
-    top.add_argument(
-        "--config", type=absolute, metavar="FILE", help="default: /etc/<site>/release.json"
-    )
+    top.add_argument("--config", type=absolute, metavar="FILE", help="default: /etc/<site>/release.json")
     top.add_argument("--in-unit", help=argparse.SUPPRESS)
     commands = top.add_subparsers(
         dest="command", required=True, parser_class=functools.partial(Parser, allow_abbrev=False)
     )
 
-    def add(name: str, text: str, *, as_json: bool = True, by: bool = False) -> argparse.ArgumentParser:
+    def add(
+        name: str, text: str, *, as_json: bool = True, transaction: bool = False
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
-        if by:
+        if transaction:
             command.add_argument("--by", type=person, metavar="WHO", help="who does this, for the history")
+            command.add_argument(
+                "--wait",
+                type=seconds,
+                default=0,
+                metavar="SECONDS",
+                help="wait so long for another run to end",
+            )
         if as_json:
             command.add_argument("--json", action="store_true", help="report one JSON object per line")
         return command
 
-    command = add("deploy", "put a commit live", by=True)
+    command = add("deploy", "put a commit live", transaction=True)
     command.add_argument(
         "--archive",
         required=True,
@@ -66,17 +73,27 @@ def parser() -> Parser:
         metavar="FINGERPRINT",
         help="of the playbooks",
     )
-    command = add("rollback", "go back to a release that was live before", by=True)
+    command.add_argument(
+        "--discard-hot-fix",
+        action="store_true",
+        help="deploy although the live release was changed on the server",
+    )
+    command = add("rollback", "go back to a release that was live before", transaction=True)
     command.add_argument("release", nargs="?", type=token, metavar="RELEASE", help="id or commit")
     command = add(
         "restart",
         "start the live release anew, without an outage, after its settings changed",
-        by=True,
+        transaction=True,
     )
     command.add_argument("--if-changed", action="store_true", help="only if it runs with other settings")
+    command = add("delete", "remove a release that is not needed", transaction=True)
+    command.add_argument("release", type=token, metavar="RELEASE", help="id or commit")
+    command = add("prune", "remove all releases but the newest, and those that are needed", transaction=True)
+    command.add_argument("keep", type=positive, metavar="NUMBER", help="how many stay")
     add("list", "show the releases on disk")
     add("status", "show what is live and whether it is well")
     add("start", "start what is to be live (at boot)", as_json=False)
+    add("retire", "stop what is not live (some time after a deploy)", as_json=False)
     command = add("manage", "run manage.py of the live release: manage -- ARGS", as_json=False)
     command.add_argument("words", nargs="*", metavar="ARGS")
     return top
@@ -94,6 +111,20 @@ def commit(text: str) -> str:
     if not COMMIT.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a full commit id (git rev-parse HEAD prints it)")
     return text
+
+
+def seconds(text: str) -> int:
+    """A number of seconds, at most a day."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 24 * 60 * 60):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, at most 86400")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A number that is at least 1."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
+    return int(text)
 
 
 def token(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the release command can do: deploy, rollback, restart, list, status, manage, start."""
+"""What the release command can do, each command a function."""
 
 from __future__ import annotations
 
@@ -12,31 +12,37 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from .errors import ReleaseError, unexpected
+from .errors import LockedError, ReleaseError, unexpected
+from .files import directory_size
 from .health import illness
+from .hot_fixes import hot_fixes
 from .lock import lock_owner, locked
-from .messages import now
-from .processes import Command, unit_name
+from .messages import counted, megabytes, now
+from .processes import Command, release_of, unit_instances, unit_name
 from .redaction import hide, secret_values
 from .releases import BUILT, rollback_target
 from .reporting import Reporter
 from .site import Site
-from .steps import DEPLOY, FINISH, RESTART, ROLLBACK, TIDY
+from .steps import DELETE, DEPLOY, HOT_FIXES, PRUNE, RESTART, RESUME, ROLLBACK, TIDY
 from .transaction import Outcome, Request, Transaction
+from .warmth import is_warm
+
+RETIRE_WAIT_SECONDS = 30 * 60.0
 
 
 def deploy(transaction: Transaction) -> Outcome:
     """Puts the commit in the archive live, unless it is live and well."""
     site, request, live = transaction.site, transaction.request, transaction.previous
     warn_if_stale(transaction)
-    if live and live.commit == request.commit:
+    transaction.perform([HOT_FIXES])
+    if live and live.commit == request.commit and not hot_fixes(live):
         problem = illness(site, live)
         if live.settings != site.fingerprint():
             problem = problem or "its processes run with settings that have changed since"
         if not problem and live.status == BUILT:
             # The run that switched to it was killed before it could do the rest.
             transaction.release = live
-            transaction.perform(FINISH)
+            transaction.perform(RESUME)
             message = f"commit {live.commit[:8]} was live already, but not to the end"
             return Outcome("deployed", message, live.id, live.id)
         if not problem:
@@ -88,10 +94,25 @@ def restart(transaction: Transaction) -> Outcome:
     return Outcome("restarted", message, transaction.release.id, live.id)
 
 
+def delete(transaction: Transaction) -> Outcome:
+    """Removes one release."""
+    transaction.perform(DELETE)
+    return Outcome("deleted", f"{transaction.request.release} is gone")
+
+
+def prune(transaction: Transaction) -> Outcome:
+    """Removes all releases but for so many, and those that are needed."""
+    transaction.perform(PRUNE)
+    kept = transaction.site.kept_releases()
+    return Outcome("pruned", f"{counted(len(kept), 'release')} kept")
+
+
 TRANSACTIONS: dict[str, Callable[[Transaction], Outcome]] = {
     "deploy": deploy,
     "rollback": rollback,
     "restart": restart,
+    "delete": delete,
+    "prune": prune,
 }
 
 
@@ -100,20 +121,25 @@ def transact(site: Site, request: Request, reporter: Reporter, parent: str | Non
     Does one transaction under the lock, reports and records how it ended, and returns the exit
     status.
     """
-    started = time.monotonic()
     transaction: Transaction | None = None
+    started = time.monotonic()
+
+    def when_busy(owner: str) -> None:
+        reporter.warning("lock", f"{owner}: waiting up to {request.wait} s")
+
     status, detail = 0, []
     with contextlib.suppress(OSError):
         reporter.secrets = secret_values(site.environment.read_text(encoding="utf-8"))
     try:
-        with locked(site, request.by, request.command), stopped_by_signals():
+        with locked(site, request.by, request.command, request.wait, when_busy), stopped_by_signals():
             transaction = Transaction(site, request, reporter, parent)
             outcome = TRANSACTIONS[request.command](transaction)
     except Exception as error:  # whatever it is: it is reported and recorded, and perform() has cleaned up
         failure = error if isinstance(error, ReleaseError) else unexpected(error)
         status, detail = failure.exit_status, failure.detail
         live = site.live()
-        consequence = f"; {live.id} stays live" if live and transaction else ""
+        decides = request.command not in ("delete", "prune")
+        consequence = f"; {live.id} stays live" if live and transaction and decides else ""
         outcome = Outcome(failure.status, failure.message + consequence, None, live.id if live else None)
     seconds = round(time.monotonic() - started, 3)
     if transaction and outcome.status != "unchanged":
@@ -127,8 +153,16 @@ def transact(site: Site, request: Request, reporter: Reporter, parent: str | Non
         release=outcome.release,
         previous=outcome.previous,
         seconds=seconds,
+        live_seconds=seconds_to_live(transaction),
     )
     return status
+
+
+def seconds_to_live(transaction: Transaction | None) -> float | None:
+    """How long it took until visitors got the release, or None if they never did."""
+    if not transaction or not transaction.live_at:
+        return None
+    return round(transaction.live_at - transaction.started_at, 3)
 
 
 def record(
@@ -184,22 +218,44 @@ def show_list(site: Site, reporter: Reporter) -> int:
     releases = site.kept_releases()
     for release in releases:
         is_live = bool(live and live.id == release.id)
-        mark = "*" if is_live else " "
+        size = directory_size(release.path)
+        columns = [
+            "*" if is_live else " ",
+            release.id,
+            f"{release.status:<11}",
+            f"{megabytes(size):>10}",
+            release.by,
+            release.message,
+        ]
         reporter.event(
-            f"{mark} {release.id}  {release.status:<11} {release.by}  {release.message}".rstrip(),
+            "  ".join(columns).rstrip(),
             event="release",
             **release.describe(),
             live=is_live,
+            size=size,
         )
     if not releases:
         reporter.event("nothing has been deployed yet", event="result", status="empty", message="no release")
     return 0
 
 
+def retire(site: Site) -> int:
+    """Stops every release that is not live: what a timer does when a warm one has waited long enough."""
+    try:
+        with locked(site, "the retire timer", "retire", RETIRE_WAIT_SECONDS):
+            live = site.live()
+            idle = [unit for unit in unit_instances(site) if not live or release_of(unit) != live.id]
+            return subprocess.call(["systemctl", "stop", "--no-block", *idle]) if idle else 0
+    except LockedError:
+        # Whatever runs for so long starts the timer again when it is done.
+        return 0
+
+
 def show_status(site: Site, reporter: Reporter) -> int:
     """Shows what is live, whether it is well, and who changes it right now."""
     live, owner = site.live(), lock_owner(site)
     problem = illness(site, live) if live else "nothing is live yet"
+    changed = hot_fixes(live) if live else []
     target = rollback_target(site.kept_releases(), live) if live else None
     provisioned = None
     with contextlib.suppress(OSError):
@@ -208,7 +264,11 @@ def show_status(site: Site, reporter: Reporter) -> int:
     if live:
         lines.append(f"live      {live.id}, commit {live.commit}, deployed {live.created} by {live.by}")
     lines.append(f"health    {problem or 'well'}")
-    lines.append(f"rollback  {f'would go to {target.id}' if target else 'nothing to go back to'}")
+    warm = bool(target and is_warm(site, target))
+    going_back = f"would go to {target.id}{', which is warm' if warm else ''}" if target else ""
+    lines.append(f"rollback  {going_back or 'nothing to go back to'}")
+    if changed:
+        lines.append(f"hot fixes {', '.join(changed)}")
     if owner:
         lines.append(f"locked    {owner}")
     reporter.event(
@@ -220,6 +280,8 @@ def show_status(site: Site, reporter: Reporter) -> int:
         healthy=not problem,
         problem=problem or None,
         previous=target.id if target else None,
+        warm=warm if target else None,
+        hot_fixes=changed or None,
         provisioned=provisioned,
         locked=owner or None,
     )

@@ -66,6 +66,11 @@ def regular_files(directory: Path) -> Iterator[Path]:
                 yield path.relative_to(directory)
 
 
+def directory_size(directory: Path) -> int:
+    """The bytes that the files below a directory hold. What they link to is not counted."""
+    return sum((directory / path).stat().st_size for path in regular_files(directory))
+
+
 def give_to(path: Path, user: int, group: int) -> None:
     """Hands a tree to an owner. No file in it stays writable for others, or set-user-ID."""
 

@@ -7,33 +7,48 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .errors import LockedError
 from .messages import now
 from .site import Site
 
-# A tenth of a second apart. `status` takes the lock for a moment to see who holds it.
-LOCK_ATTEMPTS = 5
+# `status` takes the lock for a moment to see who holds it.
+SHORTEST_WAIT_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def locked(site: Site, by: str, operation: str) -> Iterator[None]:
+def locked(
+    site: Site,
+    by: str,
+    operation: str,
+    wait: float = 0,
+    when_busy: Callable[[str], object] = lambda owner: None,
+) -> Iterator[None]:
     """
-    Holds the lock of this site. Raises LockedError, with its owner, when another run holds it.
+    Holds the lock of this site. Raises LockedError, with its owner, when another run still holds it
+    after so many seconds; `when_busy` is told who that is at the first attempt.
 
     The kernel keeps the lock, so it ends with the process that holds it, however that ends.
     """
     descriptor = os.open(site.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
-        for attempt in range(LOCK_ATTEMPTS):
+        started, told = time.monotonic(), False
+        while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if attempt == LOCK_ATTEMPTS - 1:
-                    raise LockedError(f"{describe_lock(file.read())}: try again when it is done") from None
+                waited = time.monotonic() - started
+                file.seek(0)
+                owner = describe_lock(file.read())
+                if waited >= max(wait, SHORTEST_WAIT_SECONDS):
+                    raise LockedError(f"{owner}: try again when it is done, or wait: --wait 600") from None
+                if wait and waited >= SHORTEST_WAIT_SECONDS and not told:
+                    when_busy(owner)
+                    told = True
                 time.sleep(0.1)
+        file.seek(0)
         file.truncate(0)
         json.dump({"by": by, "operation": operation, "since": now(), "pid": os.getpid()}, file)
         file.flush()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .archives import spool
 from .command_line import STANDARD_INPUT, parser, refuse_local_options, remote_words
-from .commands import manage, show_list, show_status, start, transact
+from .commands import manage, retire, show_list, show_status, start, transact
 from .errors import EXIT_FAILED, EXIT_LOCKED, EXIT_USAGE, ReleaseError, UsageError, unexpected
 from .messages import MIB
 from .processes import unit_name, without_expansion
@@ -105,6 +105,8 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
         return manage(site, arguments.words)
     if arguments.command == "start":
         return start(site)
+    if arguments.command == "retire":
+        return retire(site)
     if not arguments.in_unit:
         return in_unit_of_its_own(site, arguments, words)
     request = Request.of(arguments)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .files import write_atomically
 
@@ -14,6 +15,9 @@ RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 RECORD = ".release.json"
 PLAIN_STATIC = ".static"
 MANIFEST = "staticfiles.json"
+FILES = ".files.json"
+# What a release holds besides the files of its commit.
+OWN_NAMES = (RECORD, FILES, MANIFEST, PLAIN_STATIC, ".venv", "gunicorn.sock")
 BUILT, GOOD, BAD, WITHDRAWN = "built", "good", "bad", "rolled-back"
 
 
@@ -62,9 +66,14 @@ class Release:
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return set()
 
-    def describe(self) -> dict[str, str]:
+    @property
+    def proven(self) -> bool:
+        """Whether it was live and well."""
+        return self.status in (GOOD, WITHDRAWN)
+
+    def describe(self) -> dict[str, Any]:
         """What `list` and `status` show."""
-        names = ("commit", "created", "by", "status", "message")
+        names = ("commit", "created", "by", "status", "message", "proven")
         return {"release": self.id, **{name: getattr(self, name) for name in names}}
 
 

@@ -16,6 +16,7 @@ from .errors import ReleaseError
 from .releases import RELEASE_ID, Release
 
 SITE_NAME = re.compile(r"[a-z][a-z0-9_]*-[a-z0-9][a-z0-9-]*")
+MAY_BE_ZERO = ("keep_warm_seconds",)
 DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -29,6 +30,7 @@ class Config:
     keep_releases: int = 5
     keep_static_days: int = 30
     archive_limit_mib: int = 512
+    keep_warm_seconds: int = 300
     python_package_index_url: str = ""
     certificate_authority_bundle: str = ""
 
@@ -51,8 +53,9 @@ class Config:
             expected = fields[name].type
             if type(value).__name__ != expected:
                 raise ReleaseError(f"{path}: {name} must be {expected}, not {value!r}: {remedy}")
-            if isinstance(value, int) and value < 1:
-                raise ReleaseError(f"{path}: {name} must be at least 1, not {value}: {remedy}")
+            smallest = 0 if name in MAY_BE_ZERO else 1
+            if isinstance(value, int) and value < smallest:
+                raise ReleaseError(f"{path}: {name} must be at least {smallest}, not {value}: {remedy}")
         for name in ("site", "project_name", "domain"):
             if name not in values:
                 raise ReleaseError(f"{path}: {name} is missing: {remedy}")
@@ -103,6 +106,7 @@ class Site:
         self.python = Path("/usr/bin/python3")
         self.https_port = 443
         self.beat = f"{name}-beat.service"
+        self.retire_timer = f"{name}-retire.timer"
 
     @classmethod
     def on_this_host(cls, config: Config) -> Site:

@@ -32,6 +32,12 @@ class Request(NamedTuple):
     provisioned: str = ""
     # do nothing if the processes already run with the settings of today
     if_changed: bool = False
+    # seconds to wait for another run
+    wait: int = 0
+    # deploy although somebody has changed the live release on the server
+    discard_hot_fix: bool = False
+    # how many releases `prune` leaves
+    keep: int = 0
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Request:
@@ -68,7 +74,10 @@ class Transaction:
         self.archive: Archive | None = None
         self.pending: list[str] = []
         self.dump: Path | None = None
+        self.started_at = time.monotonic()
         self.switched_at = 0.0
+        self.live_at = 0.0
+        self.worker_started_at = 0.0
         self.beat_restarted = False
         self._release: Release | None = None
 

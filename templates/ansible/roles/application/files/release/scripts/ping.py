@@ -1,17 +1,17 @@
 """
-Waits until the worker of a release answers through the broker. Boots beside the worker, not after
-it.
+Waits until the worker of a release answers through the broker.
+
+It does not import the project, which may take longer than everything else that a deploy does.
 """
 
+import os
 import sys
 import time
-from pathlib import Path
 
-project, node, seconds = sys.argv[1:]
-sys.path.insert(0, str(Path.cwd()))
-from celery.app.utils import find_app  # noqa: E402  (the release is on the path only now)
+from celery import Celery
 
-app = find_app(project)
+node, seconds = sys.argv[1:]
+app = Celery(broker=os.environ["CELERY_BROKER_URL"])
 deadline = time.monotonic() + float(seconds)
 while time.monotonic() < deadline:
     if app.control.ping(destination=[node], timeout=0.5):

@@ -6,28 +6,23 @@ from ..transaction import Step
 from .database import back_up, migrate
 from .examining import examine
 from .obtaining import choose_target, copy_live_release, unpack_release
-from .preparing import check_room, tidy
-from .pruning import prune
+from .preparing import check_hot_fixes, check_room, tidy
+from .pruning import delete, prune
 from .starting import probe, start_web, start_worker
-from .switching import check_live, drain, restart_beat, settle, switch
+from .switching import check_live, hand_over, restart_beat, retire, settle, switch
 from .virtual_environment import build_environment
 
 TIDY = Step("tidy", tidy)
+START = (Step("start", start_web), Step("probe", probe))
+WORKER = Step("worker", start_worker)
+# Visitors get the new release, and every task too.
+SWITCH = (Step("hand over", hand_over), Step("switch", switch), Step("live", check_live))
 # What is left to do when `current` names the new release.
 FINISH = (
-    Step("live", check_live),
     Step("beat", restart_beat),
     Step("settle", settle),
-    Step("drain", drain, required=False),
+    Step("retire", retire, required=False),
     Step("prune", prune, required=False),
-)
-# What makes a release live, however it came to be there.
-GO_LIVE = (
-    Step("start", start_web),
-    Step("probe", probe),
-    Step("worker", start_worker),
-    Step("switch", switch),
-    *FINISH,
 )
 DEPLOY = (
     TIDY,
@@ -37,7 +32,16 @@ DEPLOY = (
     Step("check", examine),
     Step("backup", back_up),
     Step("migrate", migrate),
-    *GO_LIVE,
+    *START,
+    WORKER,
+    *SWITCH,
+    *FINISH,
 )
-ROLLBACK = (Step("target", choose_target), *GO_LIVE)
-RESTART = (TIDY, Step("copy", copy_live_release), *GO_LIVE)
+# Whoever rolls back is in a hurry: visitors first. Tasks wait in the broker until the worker is up.
+ROLLBACK = (Step("target", choose_target), *START, *SWITCH, WORKER, *FINISH)
+RESTART = (TIDY, Step("copy", copy_live_release), *START, WORKER, *SWITCH, *FINISH)
+# For a run that was killed after the switch.
+RESUME = (Step("live", check_live), WORKER, *FINISH)
+HOT_FIXES = Step("hot fixes", check_hot_fixes)
+DELETE = (Step("delete", delete),)
+PRUNE = (Step("prune", prune),)

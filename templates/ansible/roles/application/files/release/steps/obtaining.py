@@ -11,8 +11,9 @@ from pathlib import Path
 from ..archives import unpack
 from ..errors import ReleaseError, UsageError
 from ..files import remove_tree
+from ..hot_fixes import record_files
 from ..messages import now
-from ..releases import BUILT, GOOD, RECORD, WITHDRAWN, Release, rollback_target
+from ..releases import BUILT, RECORD, Release, rollback_target
 from ..site import Accounts, Site
 from ..transaction import Request, Transaction
 
@@ -26,6 +27,7 @@ def unpack_release(transaction: Transaction) -> str:
     temporary = site.releases / f".{release.id}.tmp"
     transaction.take_back(remove_tree, temporary)
     unpack(request.archive, transaction.archive, temporary, site.accounts)
+    record_files(temporary, site.accounts)
     # The site's user cannot write here, so Python could not keep what it compiles. A file that does
     # not compile is the import's business.
     compileall.compile_dir(temporary, quiet=2, stripdir=temporary, prependdir=release.path)
@@ -91,6 +93,16 @@ def copy_live_release(transaction: Transaction) -> str:
     return release.id
 
 
+def find_release(site: Site, wanted: str) -> Release:
+    """The release of a name or commit. Raises UsageError when none is kept."""
+    releases = site.kept_releases()
+    for release in releases:
+        if release.id == wanted or (len(wanted) >= 7 and release.commit.startswith(wanted)):
+            return release
+    known = ", ".join(release.id for release in releases) or "none"
+    raise UsageError(f"there is no release {wanted!r}; kept are: {known}")
+
+
 def choose_target(transaction: Transaction) -> str:
     """Finds the release to go back to."""
     live, wanted = transaction.previous, transaction.request.release
@@ -104,14 +116,10 @@ def choose_target(transaction: Transaction) -> str:
                 f"no good release older than {live.id} is kept, so there is none to go back to"
             )
     else:
-        found = [r for r in releases if r.id == wanted or (len(wanted) >= 7 and r.commit.startswith(wanted))]
-        if not found:
-            known = ", ".join(release.id for release in releases if release.id != live.id) or "none"
-            raise UsageError(f"there is no release {wanted!r}; kept are: {known}")
-        target = found[0]
+        target = find_release(transaction.site, wanted)
     if target.id == live.id:
         raise UsageError(f"{target.id} is live already")
-    if target.status not in (GOOD, WITHDRAWN):
+    if not target.proven:
         raise UsageError(f"{target.id} never was live and well ({target.message or target.status})")
     transaction.release = target
     return target.id

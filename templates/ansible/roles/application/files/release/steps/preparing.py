@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 
 from ..archives import read_archive
-from ..errors import Skipped, UsageError
+from ..errors import ReleaseError, Skipped, UsageError
 from ..files import remove_tree, require_room
+from ..hot_fixes import hot_fixes
 from ..messages import MIB, counted, megabytes
 from ..processes import release_of, systemctl, unit_instances
 from ..releases import BUILT, RELEASE_ID, Release
 from ..transaction import Transaction
+from ..warmth import warm_unit
 from .virtual_environment import COMPLETE
 
 # Uploads whose command died before it could remove them.
@@ -37,12 +39,32 @@ def tidy(transaction: Transaction) -> str:
         if not (path / COMPLETE).is_file():
             remove_tree(path)
             removed += 1
-    stray = [unit for unit in unit_instances(site) if not live or release_of(unit) != live.id]
+    warm = warm_unit(site, live)
+    stray = [
+        unit for unit in unit_instances(site) if unit != warm and (not live or release_of(unit) != live.id)
+    ]
     if stray:
         systemctl("stop", "--no-block", *stray)
     if not removed and not stray:
         raise Skipped("nothing was left behind")
     return f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+
+
+def check_hot_fixes(transaction: Transaction) -> str:
+    """Stops when somebody has changed the live release on the server: a deploy would undo that."""
+    live = transaction.previous
+    changes = hot_fixes(live) if live else []
+    if not changes:
+        raise Skipped("the live release is as it was deployed")
+    assert live is not None
+    listed = ", ".join(changes[:5]) + (f" and {len(changes) - 5} more" if len(changes) > 5 else "")
+    if not transaction.request.discard_hot_fix:
+        raise ReleaseError(
+            f"the live release was changed on the server: {listed} in {live.path}. "
+            "Commit the same change, or deploy with --discard-hot-fix"
+        )
+    transaction.reporter.warning("hot-fix", f"changes made on the server are not in this commit: {listed}")
+    return f"{counted(len(changes), 'changed file')} left behind in {live.id}"
 
 
 def check_room(transaction: Transaction) -> str:

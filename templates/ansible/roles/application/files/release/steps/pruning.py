@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from ..errors import Skipped
+from collections.abc import Sequence
+
+from ..errors import Skipped, UsageError
 from ..files import regular_files, remove_tree
 from ..messages import counted
 from ..processes import release_of, unit_instances
-from ..releases import BAD, GOOD, PLAIN_STATIC, RELEASE_ID, WITHDRAWN, Release, rollback_target
+from ..releases import BAD, GOOD, PLAIN_STATIC, RELEASE_ID, Release, rollback_target
 from ..site import Site
 from ..static_files import prune_static_files, retire_static_files
 from ..transaction import Transaction
+from .obtaining import find_release
 
 
 def prune(transaction: Transaction) -> str:
@@ -18,9 +21,47 @@ def prune(transaction: Transaction) -> str:
     needed.
     """
     site = transaction.site
-    kept, gone = releases_to_keep(
-        site, transaction.release, {release_of(unit) for unit in unit_instances(site)}
-    )
+    live = transaction.previous if transaction.request.command == "prune" else transaction.release
+    if live is None:
+        raise Skipped("nothing is live yet")
+    keep = transaction.request.keep or site.config.keep_releases
+    protected = protected_releases(site, live)
+    proven = [release for release in site.kept_releases() if release.proven]
+    # A restart makes a second release of a commit. The newer one is enough.
+    newest: dict[str, Release] = {}
+    for release in proven:
+        newest.setdefault(release.commit, release)
+    stay = {*protected, *(release.id for release in [*newest.values()][:keep])}
+    # The newest that failed, so that somebody can look at it.
+    stay.update([release.id for release in site.kept_releases() if release.status == BAD][:1])
+    return remove_releases(site, [r for r in site.kept_releases() if r.id not in stay])
+
+
+def delete(transaction: Transaction) -> str:
+    """Removes one release that nobody needs. Raises UsageError for one that is needed."""
+    site, live = transaction.site, transaction.previous
+    release = find_release(site, transaction.request.release)
+    reason = protected_releases(site, live).get(release.id) if live else None
+    if reason:
+        raise UsageError(f"{release.id} cannot be deleted: it is {reason}")
+    return remove_releases(site, [release])
+
+
+def protected_releases(site: Site, live: Release) -> dict[str, str]:
+    """The releases that must stay on the host, and why."""
+    releases = site.kept_releases()
+    reasons = {release_of(unit): "running" for unit in unit_instances(site)}
+    if proven := [r for r in releases if r.status == GOOD and r.id != live.id]:
+        reasons[proven[0].id] = "the last one that was proven"
+    if target := rollback_target(releases, live):
+        reasons[target.id] = "what a rollback would go back to"
+    return {**reasons, live.id: "live"}
+
+
+def remove_releases(site: Site, gone: Sequence[Release]) -> str:
+    """Removes releases with everything that only they needed, and says what that was."""
+    ids = {release.id for release in gone}
+    kept = [release for release in site.kept_releases() if release.id not in ids]
     names = set().union(*(release.static_names() for release in kept))
     retire_static_files(site, set().union(*(release.static_names() for release in gone)) - names)
     for release in gone:
@@ -38,24 +79,6 @@ def prune(transaction: Transaction) -> str:
         f"{counted(len(gone), 'release')}, {counted(environments, 'virtual environment')}, "
         f"{counted(static, 'static file')}, {counted(dumps, 'dump')} removed"
     )
-
-
-def releases_to_keep(site: Site, live: Release, running: set[str]) -> tuple[list[Release], list[Release]]:
-    """Divides the releases on disk into those that stay and those that go."""
-    releases = site.kept_releases()
-    proven = [release for release in releases if release.status in (GOOD, WITHDRAWN)]
-    # A restart makes a second release of a commit. The newer one is enough.
-    newest: dict[str, Release] = {}
-    for release in proven:
-        newest.setdefault(release.commit, release)
-    proven = list(newest.values())
-    failed = [release for release in releases if release.status == BAD]
-    stay = {live.id, *running, *(release.id for release in proven[: site.config.keep_releases])}
-    stay.update(release.id for release in failed[:1])
-    if target := rollback_target(releases, live):
-        stay.add(target.id)
-    kept = [release for release in releases if release.id in stay]
-    return kept, [release for release in releases if release.id not in stay]
 
 
 def prune_virtual_environments(site: Site) -> int:

@@ -7,8 +7,18 @@ import time
 from ..errors import ReleaseError, Skipped
 from ..health import on_its_socket, persist
 from ..messages import cause, last_lines
-from ..processes import Command, journal, script, stop_unit, systemctl, unit_states
+from ..processes import (
+    Command,
+    journal,
+    release_of,
+    script,
+    stop_unit,
+    systemctl,
+    unit_instances,
+    unit_states,
+)
 from ..transaction import Transaction
+from ..warmth import is_warm
 
 # Seconds. A new release that does not answer within these is not going to.
 PROBE_SECONDS = 15.0
@@ -20,17 +30,19 @@ def start_web(transaction: Transaction) -> str:
     """
     Starts the release's Gunicorn beside the live one. It is ready when the project is imported.
     """
-    return start_unit(transaction, transaction.site.web(transaction.release.id))
-
-
-def start_unit(transaction: Transaction, unit: str) -> str:
-    """Starts a unit of the new release, which stops again if a later step fails."""
-    if unit_states(unit) == ["active"]:
-        raise Skipped(f"{unit} runs")
+    site, release = transaction.site, transaction.release
+    unit = site.web(release.id)
+    if is_warm(site, release):
+        raise Skipped(f"{unit} still runs")
     since = time.time()
-    transaction.release.save(settings=transaction.site.fingerprint())
+    # One that is kept warm would need its memory while these two are enough.
+    needed = {release.id, transaction.previous.id if transaction.previous else ""}
+    if idle := [other for other in unit_instances(site) if release_of(other) not in needed]:
+        systemctl("stop", "--no-block", *idle)
+    release.save(settings=site.fingerprint())
     transaction.take_back(stop_unit, unit)
-    started = systemctl("start", unit)
+    # Not "start": it may still run, with settings that have changed since.
+    started = systemctl("restart", unit)
     if started.returncode:
         lines = journal(unit, since) or last_lines(started.stderr)
         raise ReleaseError(f"{unit} does not start: {cause(lines)}", lines)
@@ -56,21 +68,14 @@ def probe(transaction: Transaction) -> str:
 
 def start_worker(transaction: Transaction) -> str:
     """Starts the release's worker, and waits until it takes orders from the broker."""
+    begin_worker(transaction)
     site, release = transaction.site, transaction.release
-    unit, since = site.worker(release.id), time.time()
-    start_unit(transaction, unit)
+    unit, since = site.worker(release.id), transaction.worker_started_at
     node = site.worker_node(release.id)
     answered = transaction.command(
         Command(
             "ping",
-            [
-                release.path / ".venv/bin/python",
-                "-c",
-                PING,
-                site.config.project_name,
-                node,
-                f"{WORKER_SECONDS:.0f}",
-            ],
+            [release.path / ".venv/bin/python", "-c", PING, node, f"{WORKER_SECONDS:.0f}"],
             release.path,
             {"RELEASE_ID": release.id},
         )
@@ -79,3 +84,13 @@ def start_worker(transaction: Transaction) -> str:
         lines = journal(unit, since) or answered.lines
         raise ReleaseError(f"the worker of the new release does not answer: {cause(lines)}", lines)
     return node
+
+
+def begin_worker(transaction: Transaction) -> None:
+    """Lets the release's worker start, without waiting for it, unless it does already."""
+    unit = transaction.site.worker(transaction.release.id)
+    if transaction.worker_started_at:
+        return
+    transaction.worker_started_at = time.time()
+    transaction.take_back(stop_unit, unit)
+    systemctl("start", "--no-block", unit)

@@ -12,6 +12,8 @@ from ..processes import journal, release_of, systemctl, unit_instances
 from ..releases import BAD, GOOD, WITHDRAWN
 from ..static_files import publish_plain_static_files
 from ..transaction import Transaction
+from ..warmth import warm_unit
+from .starting import begin_worker
 
 # Short, because visitors are waiting.
 LIVE_SECONDS = 3.0
@@ -20,6 +22,28 @@ LIVE_ANSWERS = 3
 # Between the switch and the stop of the old release: requests that nginx has passed on but that the
 # old release has not accepted yet.
 DRAIN_SECONDS = 1.0
+# How long a worker that was told to stop may go on taking tasks.
+HAND_OVER_SECONDS = 0.2
+
+
+def hand_over(transaction: Transaction) -> str:
+    """
+    Tells the old workers to take no more tasks and to finish those that they have.
+
+    It comes before the switch: a task that only the new code knows would be thrown away by an old
+    worker. Tasks that are sent meanwhile wait in the broker for the new one.
+    """
+    site, release = transaction.site, transaction.release
+    begin_worker(transaction)
+    mine = site.worker(release.id)
+    old = [u for u in unit_instances(site) if u.startswith(f"{site.name}-worker@") and u != mine]
+    if not old:
+        raise Skipped("no other worker runs")
+    if transaction.previous:
+        transaction.take_back(systemctl, "start", "--no-block", site.worker(transaction.previous.id))
+    systemctl("stop", "--no-block", *old)
+    time.sleep(HAND_OVER_SECONDS)
+    return ", ".join(old)
 
 
 def switch(transaction: Transaction) -> str:
@@ -43,7 +67,7 @@ def switch_back(transaction: Transaction) -> None:
         return
     point(site.current, f"releases/{previous.id}")
     publish_plain_static_files(site, previous)
-    systemctl("start", site.web(previous.id), site.worker(previous.id))
+    systemctl("start", site.web(previous.id))
     if transaction.beat_restarted:
         systemctl("restart", site.beat)
     transaction.reporter.warning("switch", f"switched back to {previous.id}")
@@ -59,6 +83,7 @@ def check_live(transaction: Transaction) -> str:
             raise ReleaseError(
                 f"https://{site.config.domain} is not well after the switch: {failure.message}"
             ) from None
+    transaction.live_at = time.monotonic()
     return f"https://{site.config.domain}/health/ answers"
 
 
@@ -86,18 +111,22 @@ def settle(transaction: Transaction) -> str:
     return f"{release.id} is live"
 
 
-def drain(transaction: Transaction) -> str:
+def retire(transaction: Transaction) -> str:
     """
     Lets everything that is not the live release end: requests are answered, running tasks done.
 
-    Not waited for, because a task may take minutes. systemd sees to it.
+    What a rollback would go back to stays warm for a while. The end is not waited for, because a
+    task may take minutes; systemd sees to it.
     """
     site, release = transaction.site, transaction.release
-    old = [unit for unit in unit_instances(site) if release_of(unit) != release.id]
+    warm = warm_unit(site, release) if site.config.keep_warm_seconds else ""
+    old = [u for u in unit_instances(site) if release_of(u) != release.id and u != warm]
+    if warm:
+        systemctl("restart", site.retire_timer)
     if not old:
-        raise Skipped("no other release runs")
+        raise Skipped(f"{warm} stays warm" if warm else "no other release runs")
     time.sleep(max(0.0, transaction.switched_at + DRAIN_SECONDS - time.monotonic()))
     stopped = systemctl("stop", "--no-block", *old)
     if stopped.returncode:
         raise ReleaseError("the old release does not stop", last_lines(stopped.stderr))
-    return ", ".join(old)
+    return ", ".join(old) + (f"; {warm} stays warm" if warm else "")
