@@ -233,6 +233,15 @@ export const switches = {
   force: { flag: 'force', description: 'Overwrite changed files without asking' },
   skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
+  discardHotFix: {
+    flag: 'discard-hot-fix',
+    description: 'Deploy although the live release was changed on the server',
+  },
+  allowIncompatibleMigrations: {
+    flag: 'allow-incompatible-migrations',
+    description: 'Migrate although the live release cannot live with the new schema',
+  },
+  wait: { flag: 'wait', value: 'SECONDS', description: 'Wait so long for another run on the server to end' },
   provision: { flag: 'provision', description: 'Provision even when nothing has changed' },
   environment: { flag: 'environment', value: 'NAME', description: 'Environment; production unless given' },
   os: {

@@ -141,6 +141,20 @@ export function validatePort(value: string): number {
   return port;
 }
 
+const secondsOfADay = 24 * 60 * 60;
+
+/** Checks a number of seconds, at most a day. Throws a usage error that names the flag. */
+export function validateSeconds(value: string, flag: string): number {
+  const seconds = /^[0-9]{1,5}$/.test(value.trim()) ? Number(value) : Number.NaN;
+  if (!(seconds <= secondsOfADay)) {
+    throw usageError(
+      `--${flag} ${quoted(value)} is not a number of seconds from 0 to ${secondsOfADay}`,
+      `For ten minutes: --${flag} 600.`,
+    );
+  }
+  return seconds;
+}
+
 /** Replaces a leading `~/` by the home directory and makes the path absolute. */
 export function expandPath(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);

@@ -233,7 +233,7 @@ export default class AppGenerator extends GobootGenerator {
       ...(this.#host
         ? [
             `On ${describeTarget(host)}, as https://${domain}/:`,
-            ...[provisionStep, deployStep].map(({ plan }) => `  ${plan}`),
+            ...[provisionStep, deployStep()].map(({ plan }) => `  ${plan}`),
           ]
         : ['The server is left alone (--skip-deploy)']),
     ];

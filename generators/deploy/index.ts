@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { GobootGenerator } from '../../lib/base.ts';
 import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
-import { type OutsideStep, rollbackStep, type SiteContext } from '../../lib/deploy/site.ts';
+import {
+  type DeployOptions,
+  type OutsideStep,
+  rollbackStep,
+  type SiteContext,
+} from '../../lib/deploy/site.ts';
 import { GobootError, usageError } from '../../lib/errors.ts';
 import { commit, currentCommit, uncommittedPaths } from '../../lib/git.ts';
 import { projectPaths } from '../../lib/paths.ts';
@@ -16,7 +21,7 @@ import { describeTarget } from '../../lib/ssh/connection.ts';
 import { readIfExists } from '../../lib/ssh/known-hosts.ts';
 import { count } from '../../lib/terminal/format.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
-import { quoted } from '../../lib/validate.ts';
+import { quoted, validateSeconds } from '../../lib/validate.ts';
 
 const definition = {
   questions: [],
@@ -24,6 +29,9 @@ const definition = {
     switches.environment,
     switches.provision,
     switches.rollback,
+    switches.discardHotFix,
+    switches.allowIncompatibleMigrations,
+    switches.wait,
     switches.yes,
     switches.check,
     switches.dryRun,
@@ -37,6 +45,7 @@ export default class DeployGenerator extends GobootGenerator {
   #project!: Project;
   #environment!: Environment;
   #host: TrustedHost | undefined;
+  #options!: DeployOptions;
   #steps!: OutsideStep[];
 
   constructor(args: string[], options: BaseOptions) {
@@ -53,6 +62,12 @@ export default class DeployGenerator extends GobootGenerator {
           'A release is named only to go back to it: --rollback RELEASE.',
         );
       }
+      const wait = this.textOf(switches.wait);
+      this.#options = {
+        discardHotFix: this.isOn(switches.discardHotFix),
+        allowIncompatibleMigrations: this.isOn(switches.allowIncompatibleMigrations),
+        ...(wait !== undefined && { wait: validateSeconds(wait, switches.wait.flag) }),
+      };
       const opened = openProject(this.env.cwd, this.textOf(switches.environment));
       this.#root = opened.root;
       this.#project = opened.project;
@@ -72,8 +87,11 @@ export default class DeployGenerator extends GobootGenerator {
       this.#host = host;
       if (host) this.giveBackAtTheEnd(() => host.connection.close());
       this.#steps = this.isOn(switches.rollback)
-        ? [rollbackStep(this.commandLine.positionals[0])]
-        : await stepsToLive(this.#context(), this.isOn(switches.provision));
+        ? [rollbackStep(this.commandLine.positionals[0], this.#options)]
+        : await stepsToLive(this.#context(), {
+            alwaysProvision: this.isOn(switches.provision),
+            ...this.#options,
+          });
       const sha = await currentCommit(this.#root);
       const uncommitted = await uncommittedPaths(this.#root);
       if (uncommitted.length > 0) {

@@ -120,7 +120,7 @@ export async function rehearse(session: Rehearsal, options: RehearseOptions): Pr
       times: [],
     };
     const authorities = await readFile(acme.rootCertificatePath, 'utf8');
-    const proof = await runSteps(context, [provisionStep, deployStep], {
+    const proof = await runSteps(context, [provisionStep, deployStep()], {
       address: host.address,
       authorities,
     });

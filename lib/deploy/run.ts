@@ -1,5 +1,6 @@
 import { formatSeconds } from '../terminal/format.ts';
 import {
+  type DeployOptions,
   deployStep,
   isProvisioned,
   type OutsideStep,
@@ -11,9 +12,13 @@ import {
 } from './site.ts';
 
 /** What makes a site live, in order. Provisioning is left out when the host is known to be up to date. */
-export async function stepsToLive(context: SiteContext, alwaysProvision = false): Promise<OutsideStep[]> {
+export async function stepsToLive(
+  context: SiteContext,
+  { alwaysProvision = false, ...options }: DeployOptions & { alwaysProvision?: boolean } = {},
+): Promise<OutsideStep[]> {
+  const deploying = deployStep(options);
   const upToDate = !alwaysProvision && (await isProvisioned(context));
-  return upToDate ? [deployStep] : [provisionStep, deployStep];
+  return upToDate ? [deploying] : [provisionStep, deploying];
 }
 
 /** Runs steps one after the other, then proves that the site is live. */

@@ -1,11 +1,15 @@
+import { userInfo } from 'node:os';
+import type { Readable } from 'node:stream';
 import { type PlaybookOptions, type PlaybookResult, runPlaybook } from '../ansible/playbook.ts';
 import { GobootError } from '../errors.ts';
+import { archiveOf, currentCommit } from '../git.ts';
 import type { Environment } from '../project.ts';
 import type { SshConnection } from '../ssh/connection.ts';
-import { count, formatSeconds } from '../terminal/format.ts';
+import { count } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import { provisionFingerprint } from './fingerprint.ts';
 import type { LivePage } from './live.ts';
+import { runReleaseCommand, slowestSteps, throwOnFailure } from './release-command.ts';
 
 /** One site to work on: where its project is, how its host is reached, and who is told. */
 export interface SiteContext {
@@ -74,11 +78,6 @@ function play(
   });
 }
 
-function releaseSummary({ output }: PlaybookResult): string | undefined {
-  const result = output.findLast(({ event }) => event === 'result');
-  return result && `${result.status} ${result.release}`;
-}
-
 /** Whether the host was last provisioned from exactly these playbooks and variables. */
 export async function isProvisioned(context: SiteContext): Promise<boolean> {
   const [expected, { stdout }] = await Promise.all([
@@ -100,41 +99,86 @@ export const provisionStep: OutsideStep = {
   },
 };
 
-/** Puts the current commit live, and shows where the time on the host went. */
-export const deployStep: OutsideStep = {
-  plan: 'Deploy: send the commit, start it beside the running release, probe it, switch',
-  async run(context) {
-    const { output } = await play(context, {
-      name: 'Deploy the commit',
-      playbook: 'deploy.yml',
-      detail: releaseSummary,
-    });
-    reportReleaseSteps(context.reporter, output);
-  },
-};
+/** What a user may decide about a deploy. */
+export interface DeployOptions {
+  /** Deploy although the live release was changed on the server. */
+  discardHotFix?: boolean;
+  /** Migrate although the live release cannot live with the new schema. */
+  allowIncompatibleMigrations?: boolean;
+  /** Seconds to wait for another run. */
+  wait?: number;
+}
 
-/** Goes back to an earlier release. */
-export function rollbackStep(release: string | undefined): OutsideStep {
+function waiting(wait: number | undefined): string[] {
+  return wait ? ['--wait', String(wait)] : [];
+}
+
+/** Puts the current commit live, and shows where the time on the host went. */
+export function deployStep(options: DeployOptions = {}): OutsideStep {
   return {
-    plan: `Roll back: start ${release ?? 'the previous release'}, probe it, switch`,
+    plan: 'Deploy: send the commit, start it beside the running release, probe it, switch',
     async run(context) {
-      const { output } = await play(context, {
-        name: 'Roll back',
-        playbook: 'rollback.yml',
-        detail: releaseSummary,
-        ...(release && { variables: { release } }),
+      const { projectRoot, environment } = context;
+      const [commit, provisioned] = await Promise.all([
+        currentCommit(projectRoot),
+        provisionFingerprint(projectRoot, environment.name),
+      ]);
+      await release(context, 'Deploy the commit', {
+        words: [
+          'deploy',
+          ...['--archive', '-', '--commit', commit, '--provisioned', provisioned],
+          ...(options.discardHotFix ? ['--discard-hot-fix'] : []),
+          ...(options.allowIncompatibleMigrations ? ['--allow-incompatible-migrations'] : []),
+          ...waiting(options.wait),
+        ],
+        input: archiveOf(projectRoot, commit),
       });
-      reportReleaseSteps(context.reporter, output);
     },
   };
 }
 
-function reportReleaseSteps(reporter: Reporter, output: PlaybookResult['output']): void {
-  const steps = output.filter(({ event, status }) => event === 'step' && status === 'ok');
-  if (steps.length === 0) return;
-  const slowest = [...steps].sort((a, b) => Number(b.seconds) - Number(a.seconds)).slice(0, 4);
-  const parts = slowest.map(({ name, seconds }) => `${name} ${formatSeconds(Number(seconds))}`);
-  reporter.info(`On the host: ${parts.join(', ')}`);
+/** Goes back to an earlier release. */
+export function rollbackStep(
+  target: string | undefined,
+  { wait }: Pick<DeployOptions, 'wait'> = {},
+): OutsideStep {
+  return {
+    plan: `Roll back: start ${target ?? 'the previous release'} unless it still runs, probe it, switch`,
+    run: (context) =>
+      release(context, 'Roll back', { words: ['rollback', ...(target ? [target] : []), ...waiting(wait)] }),
+  };
+}
+
+/** Runs the release command as one step that shows what happens on the host. Throws when it fails. */
+async function release(
+  context: SiteContext,
+  name: string,
+  { words, input }: { words: string[]; input?: Readable },
+): Promise<void> {
+  const { reporter, times } = context;
+  const started = performance.now();
+  const warnings: string[] = [];
+  const { events } = await runStep(
+    reporter,
+    name,
+    async (step) => {
+      const run = await runReleaseCommand(context, [...words, '--by', userInfo().username], {
+        ...(input && { input }),
+        onEvent: (event) => {
+          if (event.event === 'step') step.update(`${event.name} ${event.status}`);
+          else if (event.event === 'warning') warnings.push(String(event.message));
+        },
+      });
+      throwOnFailure(run);
+      return run;
+    },
+    ({ result }) => `${result.status} ${result.release}`,
+  ).finally(() => {
+    for (const warning of warnings) reporter.warn(warning);
+  });
+  times.push([name, (performance.now() - started) / 1000]);
+  const slowest = slowestSteps(events);
+  if (slowest) reporter.info(`On the host: ${slowest}`);
 }
 
 /** What was found when the live site was looked at. */

@@ -1,16 +1,29 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { execa } from 'execa';
 import { GobootError } from '../errors.ts';
 import { type RunResult, run } from '../process.ts';
 import type { Environment, SshTarget } from '../project.ts';
 import { sshConfiguration } from './configuration.ts';
 
 const connectTimeoutSeconds = 10;
+/** ssh's own exit status; every other one is the command's. */
+const lostConnection = 255;
 
 export interface SshConnection {
   /** Runs a shell command on the site's host; the input goes to its standard input. */
   execute(command: string, input?: string): Promise<RunResult>;
+  /**
+   * Runs a shell command on the site's host, sends it a stream, and hands over what it prints line by line. A
+   * connection that fails or breaks is told in the result: what was printed before may matter more.
+   */
+  stream(
+    command: string,
+    options: { input?: Readable; onLine: (line: string) => void },
+  ): Promise<{ exitCode: number; stderr: string; connectionError?: GobootError }>;
   /** The known_hosts lines as they are now, including a key that was just seen for the first time. */
   knownHosts(): Promise<string>;
   /** ssh's arguments for this connection, for programs that call ssh themselves. */
@@ -51,11 +64,23 @@ export async function openConnection(environment: Environment, knownHosts: strin
   return {
     async execute(command, input = '') {
       const result = await ssh(sharing, command, input);
-      // 255 is ssh's own failure; every other status is the command's.
-      if (result.exitCode !== 255) return result;
+      if (result.exitCode !== lostConnection) return result;
       // A shared connection keeps to itself what the jump host said.
       const reason = environment.jump ? await ssh([], 'true', '') : result;
       throw connectionError(reason.stderr || result.stderr, environment);
+    },
+    async stream(command, { input, onLine }) {
+      const subprocess = execa('ssh', [...connectionOptions, ...sharing, environment.site, command], {
+        ...(input ? { input } : { stdin: 'ignore' as const }),
+        buffer: { stdout: false },
+        reject: false,
+      });
+      for await (const line of createInterface({ input: subprocess.stdout })) onLine(line);
+      const { exitCode = lostConnection, stderr } = await subprocess;
+      const result = { exitCode, stderr };
+      return exitCode === lostConnection
+        ? { ...result, connectionError: connectionError(stderr, environment) }
+        : result;
     },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
     sshArguments: `-F ${configurationFile} -o ControlMaster=auto -o ControlPersist=20s`,
