@@ -12,16 +12,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from .errors import ReleaseError, unexpected
+from .databases import how_to_look_at
+from .dumps import release_of_dump
+from .errors import ReleaseError, UsageError, unexpected
 from .health import illness
 from .lock import lock_owner, locked
-from .messages import now
+from .messages import counted, megabytes, now
 from .processes import Command, unit_name
 from .redaction import hide, secret_values
 from .releases import BUILT, rollback_target
 from .reporting import Reporter
 from .site import Site
-from .steps import DEPLOY, FINISH, RESTART, ROLLBACK, TIDY
+from .steps import DEPLOY, FINISH, RESTART, RESTORE, ROLLBACK, TIDY
 from .transaction import Outcome, Request, Transaction
 
 
@@ -66,10 +68,18 @@ def warn_if_stale(transaction: Transaction) -> None:
 
 def rollback(transaction: Transaction) -> Outcome:
     """Goes back to a release that was live before."""
-    live = transaction.previous
-    transaction.perform(ROLLBACK)
+    live, request = transaction.previous, transaction.request
+    if request.accept_loss and not request.with_db:
+        raise UsageError("--accept-loss says nothing without --with-db")
+    transaction.perform(RESTORE if request.with_db else ROLLBACK)
     release = transaction.release
     message = f"https://{transaction.site.config.domain} serves commit {release.commit[:8]} again"
+    if request.with_db:
+        closed = transaction.switched_at - transaction.closed_at
+        message += (
+            f" with the data of {release_of_dump(transaction.dump)}'s dump; visitors got the page for an "
+            f"outage for {closed:.1f} s; {how_to_look_at(transaction.restoring.replaced)}"
+        )
     return Outcome("rolled-back", message, release.id, live.id if live else None)
 
 
@@ -185,8 +195,11 @@ def show_list(site: Site, reporter: Reporter) -> int:
     for release in releases:
         is_live = bool(live and live.id == release.id)
         mark = "*" if is_live else " "
+        applied = counted(len(release.migrations), "migration") if release.migrations else ""
+        dump = f"dump {release.dump} ({megabytes(release.dump_size)})" if release.dump else ""
+        notes = "  ".join(note for note in (release.message, applied, dump) if note)
         reporter.event(
-            f"{mark} {release.id}  {release.status:<11} {release.by}  {release.message}".rstrip(),
+            f"{mark} {release.id}  {release.status:<11} {release.by}  {notes}".rstrip(),
             event="release",
             **release.describe(),
             live=is_live,

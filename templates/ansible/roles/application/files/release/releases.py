@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .files import write_atomically
 
@@ -14,7 +15,7 @@ RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 RECORD = ".release.json"
 PLAIN_STATIC = ".static"
 MANIFEST = "staticfiles.json"
-BUILT, GOOD, BAD, WITHDRAWN = "built", "good", "bad", "rolled-back"
+BUILT, GOOD, BAD, WITHDRAWN, UNDONE = "built", "good", "bad", "rolled-back", "undone"
 
 
 @dataclasses.dataclass
@@ -26,11 +27,15 @@ class Release:
     created: str = ""
     by: str = ""
     # built: never live; good: was live and answered; bad: failed its checks; rolled-back: withdrawn
-    # by a person
+    # by a person; undone: withdrawn together with its migrations
     status: str = BUILT
     message: str = ""
     # Site.fingerprint() when its processes were started
     settings: str = ""
+    # The migrations that this release applied, and the dump from before them with its size in bytes.
+    migrations: list[str] = dataclasses.field(default_factory=list)
+    dump: str = ""
+    dump_size: int = 0
 
     @property
     def id(self) -> str:
@@ -46,7 +51,7 @@ class Release:
         except (OSError, ValueError, TypeError):
             return cls(path)
 
-    def save(self, **changes: str) -> None:
+    def save(self, **changes: Any) -> None:
         """Changes fields and writes the record in one piece."""
         for name, value in changes.items():
             setattr(self, name, value)
@@ -62,9 +67,9 @@ class Release:
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return set()
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, Any]:
         """What `list` and `status` show."""
-        names = ("commit", "created", "by", "status", "message")
+        names = ("commit", "created", "by", "status", "message", "migrations", "dump", "dump_size")
         return {"release": self.id, **{name: getattr(self, name) for name in names}}
 
 

@@ -32,6 +32,11 @@ class Request(NamedTuple):
     provisioned: str = ""
     # do nothing if the processes already run with the settings of today
     if_changed: bool = False
+    # migrate although the release that runs cannot live with it
+    allow_incompatible_migrations: bool = False
+    # go back with the data too, and lose what has been written since
+    with_db: bool = False
+    accept_loss: bool = False
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Request:
@@ -67,7 +72,14 @@ class Transaction:
         self.steps: list[dict[str, Any]] = []
         self.archive: Archive | None = None
         self.pending: list[str] = []
+        # of the pending ones, those that can be left half done
+        self.not_atomic: list[str] = []
+        # what the release that runs could not live with: see scripts/release_compatibility.py
+        self.judgement: dict[str, list[dict[str, str]]] = {}
         self.dump: Path | None = None
+        # what steps/restoring.py has under way
+        self.restoring: Any = None
+        self.closed_at = 0.0
         self.switched_at = 0.0
         self.beat_restarted = False
         self._release: Release | None = None

@@ -12,7 +12,7 @@ from ..archives import unpack
 from ..errors import ReleaseError, UsageError
 from ..files import remove_tree
 from ..messages import now
-from ..releases import BUILT, GOOD, RECORD, WITHDRAWN, Release, rollback_target
+from ..releases import BUILT, GOOD, RECORD, UNDONE, WITHDRAWN, Release, rollback_target
 from ..site import Accounts, Site
 from ..transaction import Request, Transaction
 
@@ -111,6 +111,8 @@ def choose_target(transaction: Transaction) -> str:
         target = found[0]
     if target.id == live.id:
         raise UsageError(f"{target.id} is live already")
+    if target.status == UNDONE:
+        raise UsageError(f"{target.id} cannot be gone back to: {target.message}")
     if target.status not in (GOOD, WITHDRAWN):
         raise UsageError(f"{target.id} never was live and well ({target.message or target.status})")
     transaction.release = target

@@ -11,6 +11,7 @@ from ..messages import MIB, counted, megabytes
 from ..processes import release_of, systemctl, unit_instances
 from ..releases import BUILT, RELEASE_ID, Release
 from ..transaction import Transaction
+from .restoring import end_restoring
 from .virtual_environment import COMPLETE
 
 # Uploads whose command died before it could remove them.
@@ -23,6 +24,7 @@ def tidy(transaction: Transaction) -> str:
     """
     site, live = transaction.site, transaction.previous
     removed = 0
+    repaired = end_restoring(site, live)
     for directory in (site.home, site.releases, site.virtual_environments, site.static, site.cache):
         directory.mkdir(parents=True, exist_ok=True)
     for path in site.releases.iterdir():
@@ -40,9 +42,9 @@ def tidy(transaction: Transaction) -> str:
     stray = [unit for unit in unit_instances(site) if not live or release_of(unit) != live.id]
     if stray:
         systemctl("stop", "--no-block", *stray)
-    if not removed and not stray:
+    if not removed and not stray and not repaired:
         raise Skipped("nothing was left behind")
-    return f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    return f"{repaired}{'; ' if repaired else ''}removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
 
 
 def check_room(transaction: Transaction) -> str:
