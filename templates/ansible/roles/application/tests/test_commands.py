@@ -228,7 +228,7 @@ class DeployTest(unittest.TestCase):
             (
                 {"examine.json": pending, "broken-migration": ""},
                 "migrate",
-                "ProgrammingError: relation",
+                "ProgrammingError: relation does not exist (the database is as it was)",
             ),
             ({"broken-import": ""}, "start", "ModuleNotFoundError: No module named 'nonsense'"),
             ({"health.json": '["500 Oh dear", {}]'}, "probe", "/health/deep/ answers 500 Oh dear"),

@@ -1,6 +1,7 @@
 """
-Answers three questions about a release in one process, because importing a project takes longer
-than answering any of them.
+Answers the questions about a release in one process, because importing a project takes longer than
+answering any of them: is it well configured, what are its static files, which migrations are
+pending, and could the release that runs (`running` is its id, or empty) live with these.
 
 Static files and their manifest go to a directory that the site's user may write; the release itself
 belongs to root.
@@ -12,7 +13,9 @@ import os
 import sys
 from pathlib import Path
 
-staging, result_file = sys.argv[1:]
+from release_compatibility import judge
+
+staging, result_file, running = sys.argv[1:]
 os.environ["STATIC_ROOT"] = str(Path(staging, "static"))
 sys.path.insert(0, str(Path.cwd()))
 result = {"stage": "import"}
@@ -51,6 +54,12 @@ def main():
         return
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     result["pending"] = [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+    result["not_atomic"] = [f"{each.app_label}.{each.name}" for each, _ in plan if not each.atomic]
+    result["judgement"] = {"stops": [], "warnings": []}
+    if running and plan:
+        graph = executor.loader.graph
+        applied = [node for node in executor.loader.applied_migrations if node in graph.nodes]
+        result["judgement"] = judge(plan, executor.loader.project_state(applied), connection)
     result["stage"] = "done"
 
 

@@ -14,12 +14,13 @@ from ..static_files import keep_static_files
 from ..transaction import Transaction
 
 EXAMINE_SECONDS = 5 * 60
-EXAMINE = script("examine.py")
+EXAMINE = script("examine.py", "release_compatibility.py")
 
 
 def examine(transaction: Transaction) -> str:
     """Runs Django's checks, collects the static files, and asks which migrations are pending."""
     site, release = transaction.site, transaction.release
+    running = transaction.previous.id if transaction.previous else ""
     with tempfile.TemporaryDirectory(prefix=f".{release.id}.", suffix=".tmp", dir=site.releases) as name:
         staging = Path(name)
         os.chown(staging, site.accounts.site_user, site.accounts.site_group)
@@ -27,7 +28,7 @@ def examine(transaction: Transaction) -> str:
         done = transaction.command(
             Command(
                 "check",
-                [release.path / ".venv/bin/python", "-c", EXAMINE, staging, result_file],
+                [release.path / ".venv/bin/python", "-c", EXAMINE, staging, result_file, running],
                 release.path,
                 {"RELEASE_ID": release.id},
                 writable=(staging,),
@@ -47,6 +48,8 @@ def examine(transaction: Transaction) -> str:
         for warning in result["warnings"]:
             transaction.reporter.warning("check", first_line(warning))
         transaction.pending = result["pending"]
+        transaction.not_atomic = result.get("not_atomic", [])
+        transaction.judgement = result.get("judgement", {})
         count = keep_static_files(site, release, staging)
     pending = counted(len(transaction.pending), "pending migration")
     if transaction.pending:

@@ -13,6 +13,7 @@ from ..processes import release_of, systemctl, unit_instances
 from ..releases import BUILT, RELEASE_ID, Release
 from ..transaction import Transaction
 from ..warmth import warm_unit
+from .restoring import end_restoring
 from .virtual_environment import COMPLETE
 
 # Uploads whose command died before it could remove them.
@@ -25,6 +26,7 @@ def tidy(transaction: Transaction) -> str:
     """
     site, live = transaction.site, transaction.previous
     removed = 0
+    repaired = end_restoring(site, live)
     for directory in (site.home, site.releases, site.virtual_environments, site.static, site.cache):
         directory.mkdir(parents=True, exist_ok=True)
     for path in site.releases.iterdir():
@@ -45,9 +47,9 @@ def tidy(transaction: Transaction) -> str:
     ]
     if stray:
         systemctl("stop", "--no-block", *stray)
-    if not removed and not stray:
+    if not removed and not stray and not repaired:
         raise Skipped("nothing was left behind")
-    return f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    return f"{repaired}{'; ' if repaired else ''}removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
 
 
 def check_hot_fixes(transaction: Transaction) -> str:
