@@ -72,6 +72,14 @@ def unit_states(*units: str) -> list[str]:
     return states if len(states) == len(units) else ["unknown"] * len(units)
 
 
+def has_failed(unit: str) -> bool:
+    """Whether a unit that is to start has died, even if systemd tries again."""
+    shown = systemctl("show", "--property=ActiveState,NRestarts,SubState", unit).stdout
+    state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    failed = state.get("ActiveState") == "failed" or state.get("SubState") == "auto-restart"
+    return failed or state.get("NRestarts", "0") != "0"
+
+
 def unit_instances(site: Site) -> list[str]:
     """
     The web and worker units of this site that systemd runs, starts or stops, whatever their

@@ -99,6 +99,8 @@ class Site:
         self.settings = root / "etc" / name
         self.environment = self.settings / "environment"
         self.provisioned = self.settings / "provisioned"
+        self.staging = self.home / "staging"
+        self.launcher = root / "usr/local/lib" / name / "launch.py"
         self.runtime = root / "run" / name
         self.lock = root / "run" / f"{name}-release.lock"
         self.postgresql_sockets = root / "run/postgresql"
@@ -154,7 +156,7 @@ class Site:
         """A hash of everything outside of a release that its processes read when they start."""
         digest = hashlib.sha256()
         units = [f"{self.name}-{kind}.service" for kind in ("web@", "worker@", "beat")]
-        for path in [self.environment, *(self.unit_files / unit for unit in units)]:
+        for path in [self.environment, self.launcher, *(self.unit_files / unit for unit in units)]:
             with contextlib.suppress(FileNotFoundError):
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()

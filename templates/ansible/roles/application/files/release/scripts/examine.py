@@ -9,14 +9,12 @@ belongs to root.
 
 import io
 import json
-import os
 import sys
 from pathlib import Path
 
 from release_compatibility import judge
 
 staging, result_file, running = sys.argv[1:]
-os.environ["STATIC_ROOT"] = str(Path(staging, "static"))
 sys.path.insert(0, str(Path.cwd()))
 result = {"stage": "import"}
 
@@ -26,6 +24,9 @@ def main():
     import django
 
     django.setup()
+    from django.conf import settings
+
+    settings.STATIC_ROOT = str(Path(staging, "static"))
     from django.contrib.staticfiles.storage import staticfiles_storage
     from django.core import checks
     from django.core.files.storage import FileSystemStorage
@@ -66,5 +67,7 @@ def main():
 try:
     main()
 finally:
-    with Path(result_file).open("w") as file:
-        json.dump(result, file)
+    # Whoever waits for it must not see a part of it.
+    unfinished = Path(f"{result_file}.new")
+    unfinished.write_text(json.dumps(result))
+    unfinished.rename(result_file)

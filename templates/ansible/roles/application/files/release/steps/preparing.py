@@ -7,6 +7,7 @@ import time
 from ..archives import read_archive
 from ..errors import ReleaseError, Skipped, UsageError
 from ..files import remove_tree, require_room
+from ..holding import forget_holds
 from ..hot_fixes import hot_fixes
 from ..messages import MIB, counted, megabytes
 from ..processes import release_of, systemctl, unit_instances
@@ -41,6 +42,10 @@ def tidy(transaction: Transaction) -> str:
         if not (path / COMPLETE).is_file():
             remove_tree(path)
             removed += 1
+    removed += forget_holds(site)
+    if site.staging.exists():
+        remove_tree(site.staging)
+        removed += 1
     warm = warm_unit(site, live)
     stray = [
         unit for unit in unit_instances(site) if unit != warm and (not live or release_of(unit) != live.id)
@@ -49,7 +54,8 @@ def tidy(transaction: Transaction) -> str:
         systemctl("stop", "--no-block", *stray)
     if not removed and not stray and not repaired:
         raise Skipped("nothing was left behind")
-    return f"{repaired}{'; ' if repaired else ''}removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    tidied = f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    return "; ".join(part for part in (repaired, tidied) if part)
 
 
 def check_hot_fixes(transaction: Transaction) -> str:
