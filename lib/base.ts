@@ -94,10 +94,10 @@ export abstract class GobootGenerator extends Generator {
     return answers[name] ?? '';
   };
 
-  /** Asks for a yes or no. */
-  protected async confirm(message: string): Promise<boolean> {
+  /** Asks for a yes or no; Enter means yes unless something would be lost. */
+  protected async confirm(message: string, fallback = true): Promise<boolean> {
     const { confirmed } = await this.prompt<{ confirmed: boolean }>([
-      { type: 'confirm', name: 'confirmed', message, default: true },
+      { type: 'confirm', name: 'confirmed', message, default: fallback },
     ]);
     return confirmed;
   }

@@ -233,6 +233,11 @@ export const switches = {
   force: { flag: 'force', description: 'Overwrite changed files without asking' },
   skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
+  withDatabase: {
+    flag: 'with-db',
+    description: 'With --rollback: restore the data from before the migrations since then',
+  },
+  acceptLoss: { flag: 'accept-loss', description: 'With --with-db: lose what was written since' },
   discardHotFix: {
     flag: 'discard-hot-fix',
     description: 'Deploy although the live release was changed on the server',

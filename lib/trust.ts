@@ -50,7 +50,7 @@ async function knownKeys(
 export async function connectToHost(environment: Environment, sources: HostKeySources): Promise<TrustedHost> {
   const known = await knownKeys(environment, sources);
   const connection = await openConnection(environment, known);
-  const facts = readHostFacts(connection);
+  const facts = readHostFacts(connection, environment.site);
   await facts.catch(() => {});
   const knownHosts = await connection.knownHosts();
   return { connection, knownHosts, firstSeen: !known, fingerprints: await fingerprints(knownHosts), facts };

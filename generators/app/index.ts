@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
 import { GobootGenerator } from '../../lib/base.ts';
+import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
 import { deployStep, provisionStep } from '../../lib/deploy/site.ts';
 import { GobootError } from '../../lib/errors.ts';
@@ -204,7 +205,11 @@ export default class AppGenerator extends GobootGenerator {
         reporter: this.reporter,
         times: [],
       };
-      const proof = await runSteps(context, await stepsToLive(context));
+      const [project, { provisioned }] = await Promise.all([
+        provisionFingerprint(this.#root, this.#environment.name),
+        this.#host.facts,
+      ]);
+      const proof = await runSteps(context, stepsToLive({ project, host: provisioned }));
       await this.cleanUp();
       const { data, lines } = liveResult(context, proof);
       this.reporter.result({ ...data, project: this.#root }, [...lines, ...this.#nextSteps()]);

@@ -2,10 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { GobootGenerator } from '../../lib/base.ts';
+import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
 import {
   type DeployOptions,
   type OutsideStep,
+  type RollbackOptions,
   rollbackStep,
   type SiteContext,
 } from '../../lib/deploy/site.ts';
@@ -29,6 +31,8 @@ const definition = {
     switches.environment,
     switches.provision,
     switches.rollback,
+    switches.withDatabase,
+    switches.acceptLoss,
     switches.discardHotFix,
     switches.allowIncompatibleMigrations,
     switches.wait,
@@ -62,6 +66,7 @@ export default class DeployGenerator extends GobootGenerator {
           'A release is named only to go back to it: --rollback RELEASE.',
         );
       }
+      this.#refuseFlagsWithoutMeaning();
       const wait = this.textOf(switches.wait);
       this.#options = {
         discardHotFix: this.isOn(switches.discardHotFix),
@@ -77,6 +82,7 @@ export default class DeployGenerator extends GobootGenerator {
 
   async configuring(): Promise<void> {
     await this.phase(async () => {
+      const repository = this.#readRepository();
       const { host } = await runPreflight(this.reporter, {
         projectRoot: this.#root,
         project: this.#project,
@@ -85,15 +91,15 @@ export default class DeployGenerator extends GobootGenerator {
         usesHost: true,
       });
       this.#host = host;
+      const provisioned = (await host?.facts)?.provisioned;
       if (host) this.giveBackAtTheEnd(() => host.connection.close());
+      const [sha, uncommitted, fingerprint] = await repository;
       this.#steps = this.isOn(switches.rollback)
-        ? [rollbackStep(this.commandLine.positionals[0], this.#options)]
-        : await stepsToLive(this.#context(), {
-            alwaysProvision: this.isOn(switches.provision),
-            ...this.#options,
-          });
-      const sha = await currentCommit(this.#root);
-      const uncommitted = await uncommittedPaths(this.#root);
+        ? [rollbackStep(this.commandLine.positionals[0], this.#rollbackOptions())]
+        : stepsToLive(
+            { project: fingerprint, host: this.isOn(switches.provision) ? '' : (provisioned ?? '') },
+            this.#options,
+          );
       if (uncommitted.length > 0) {
         this.reporter.warn(
           `${count(uncommitted.length, 'changed file')} not committed, and so not deployed: ${uncommitted.slice(0, 5).join(', ')}`,
@@ -123,6 +129,52 @@ export default class DeployGenerator extends GobootGenerator {
       const { data, lines } = liveResult(context, proof);
       this.reporter.result(data, lines);
     });
+  }
+
+  /** A flag that would change nothing is a misunderstanding, and some of them are about data. */
+  #refuseFlagsWithoutMeaning(): void {
+    const rollback = this.isOn(switches.rollback);
+    const meanings = [
+      [switches.withDatabase, switches.rollback, rollback],
+      [switches.acceptLoss, switches.withDatabase, this.isOn(switches.withDatabase)],
+    ] as const;
+    for (const [flag, needed, given] of meanings) {
+      if (this.isOn(flag) && !given) {
+        throw usageError(`--${flag.flag} says nothing without --${needed.flag}`, `Add --${needed.flag}.`);
+      }
+    }
+    for (const flag of [switches.discardHotFix, switches.allowIncompatibleMigrations, switches.provision]) {
+      if (rollback && this.isOn(flag)) {
+        throw usageError(`--${flag.flag} says nothing about a rollback`, 'Leave it out.');
+      }
+    }
+  }
+
+  #rollbackOptions(): RollbackOptions {
+    const { wait } = this.#options;
+    const accept = async (loss: string) => {
+      if (!this.mayAsk) return false;
+      this.reporter.warn(loss);
+      return this.confirm('Go back and lose that?', false);
+    };
+    return {
+      ...(wait !== undefined && { wait }),
+      ...(this.isOn(switches.withDatabase) && {
+        withDatabase: { accept: this.isOn(switches.acceptLoss) ? undefined : accept },
+      }),
+    };
+  }
+
+  /** Asks git while the host is being asked, too. */
+  #readRepository(): Promise<[sha: string, uncommitted: string[], fingerprint: string]> {
+    const answers = Promise.all([
+      currentCommit(this.#root),
+      uncommittedPaths(this.#root),
+      provisionFingerprint(this.#root, this.#environment.name),
+    ]);
+    // Whoever waits for it later hears of a failure; until then it is nobody's.
+    answers.catch(() => {});
+    return answers;
   }
 
   /** Ansible accepts only keys that are committed; the one that was just seen for the first time is not yet. */

@@ -64,6 +64,9 @@ export async function runReleaseCommand(
   });
   const result = events.findLast((event): event is ReleaseResult => event.event === 'result');
   if (result) return { result, events, exitCode };
+  if (exitCode === exitStatus.ok) {
+    return { result: { event: 'result', status: 'ok', message: '' }, events, exitCode };
+  }
   if (connectionError) {
     if (events.length === 0) throw connectionError;
     throw new GobootError(

@@ -2,7 +2,6 @@ import { formatSeconds } from '../terminal/format.ts';
 import {
   type DeployOptions,
   deployStep,
-  isProvisioned,
   type OutsideStep,
   type Proof,
   proofLines,
@@ -11,14 +10,16 @@ import {
   type SiteContext,
 } from './site.ts';
 
-/** What makes a site live, in order. Provisioning is left out when the host is known to be up to date. */
-export async function stepsToLive(
-  context: SiteContext,
-  { alwaysProvision = false, ...options }: DeployOptions & { alwaysProvision?: boolean } = {},
-): Promise<OutsideStep[]> {
+/**
+ * What makes a site live, in order. Provisioning is left out when the host was last provisioned from exactly these
+ * playbooks and variables.
+ */
+export function stepsToLive(
+  fingerprints: { project: string; host: string },
+  options: DeployOptions = {},
+): OutsideStep[] {
   const deploying = deployStep(options);
-  const upToDate = !alwaysProvision && (await isProvisioned(context));
-  return upToDate ? [deploying] : [provisionStep, deploying];
+  return fingerprints.project === fingerprints.host ? [deploying] : [provisionStep, deploying];
 }
 
 /** Runs steps one after the other, then proves that the site is live. */

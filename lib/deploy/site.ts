@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import type { Readable } from 'node:stream';
 import { type PlaybookOptions, type PlaybookResult, runPlaybook } from '../ansible/playbook.ts';
-import { GobootError } from '../errors.ts';
+import { GobootError, usageError } from '../errors.ts';
 import { archiveOf, currentCommit } from '../git.ts';
 import type { Environment } from '../project.ts';
 import type { SshConnection } from '../ssh/connection.ts';
@@ -78,15 +78,6 @@ function play(
   });
 }
 
-/** Whether the host was last provisioned from exactly these playbooks and variables. */
-export async function isProvisioned(context: SiteContext): Promise<boolean> {
-  const [expected, { stdout }] = await Promise.all([
-    provisionFingerprint(context.projectRoot, context.environment.name),
-    context.connection.execute(`cat /etc/${context.environment.site}/provisioned 2>/dev/null || true`),
-  ]);
-  return stdout.trim() === expected;
-}
-
 /** Brings the host to the state that the site needs. */
 export const provisionStep: OutsideStep = {
   plan: 'Provision: PostgreSQL, RabbitMQ, memcached, Postfix, nginx, certificate, firewall',
@@ -137,16 +128,50 @@ export function deployStep(options: DeployOptions = {}): OutsideStep {
   };
 }
 
+/** What a user may decide about going back. */
+export interface RollbackOptions {
+  /** Seconds to wait for another run. */
+  wait?: number;
+  /** Goes back with the data, too: what was written since the dump is lost. */
+  withDatabase?: {
+    /** Asked with what would be lost, unless it is undefined: then it is accepted. */
+    accept: ((loss: string) => Promise<boolean>) | undefined;
+  };
+}
+
 /** Goes back to an earlier release. */
 export function rollbackStep(
   target: string | undefined,
-  { wait }: Pick<DeployOptions, 'wait'> = {},
+  { wait, withDatabase }: RollbackOptions = {},
 ): OutsideStep {
+  const words = ['rollback', ...(target ? [target] : []), ...waiting(wait)];
+  if (!withDatabase) {
+    return {
+      plan: `Roll back: start ${target ?? 'the previous release'} unless it still runs, probe it, switch`,
+      run: (context) => release(context, 'Roll back', { words }),
+    };
+  }
   return {
-    plan: `Roll back: start ${target ?? 'the previous release'} unless it still runs, probe it, switch`,
-    run: (context) =>
-      release(context, 'Roll back', { words: ['rollback', ...(target ? [target] : []), ...waiting(wait)] }),
+    plan: `Roll back to ${target ?? 'the previous release'} with its data: restore the dump beside the database, compare, swap`,
+    async run(context) {
+      if (withDatabase.accept) {
+        const loss = await askWhatWouldBeLost(context, words);
+        if (!(await withDatabase.accept(loss))) {
+          throw usageError(`Nothing was changed. ${loss}`, 'To lose that, say so: --accept-loss.');
+        }
+      }
+      await release(context, 'Roll back with the data', { words: [...words, '--with-db', '--accept-loss'] });
+    },
   };
+}
+
+async function askWhatWouldBeLost(context: SiteContext, words: readonly string[]): Promise<string> {
+  const { result } = await runStep(context.reporter, 'Find out what would be lost', async () => {
+    const run = await runReleaseCommand(context, [...words, '--with-db', '--by', userInfo().username]);
+    if (run.result.status !== 'confirmation-needed') throwOnFailure(run);
+    return run;
+  });
+  return result.message;
 }
 
 /** Runs the release command as one step that shows what happens on the host. Throws when it fails. */

@@ -12,21 +12,24 @@ export interface HostFacts {
   sudo: boolean;
   python: string;
   systemd: boolean;
+  /** The fingerprint of what the site was last provisioned with; empty before the first time. */
+  provisioned: string;
 }
 
 // A plain POSIX shell: the host may have no Python yet.
-const probe = `
+const probe = (site: string) => `
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 echo "operatingSystem=\${ID:-unknown} \${VERSION_ID:-}"
 echo "operatingSystemName=\${PRETTY_NAME:-unknown}"
 if [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; then echo sudo=yes; else echo sudo=no; fi
 echo "python=$(python3 --version 2>/dev/null)"
 if [ -d /run/systemd/system ]; then echo systemd=yes; else echo systemd=no; fi
+echo "provisioned=$(cat /etc/${site}/provisioned 2>/dev/null)"
 `;
 
 /** Asks a host in one round trip. Throws a GobootError that tells what is wrong with the connection. */
-export async function readHostFacts(connection: SshConnection): Promise<HostFacts> {
-  const { stdout } = await connection.execute('sh -s', probe);
+export async function readHostFacts(connection: SshConnection, site: string): Promise<HostFacts> {
+  const { stdout } = await connection.execute('sh -s', probe(site));
   const values = new Map(stdout.split('\n').map((line) => line.split(/=(.*)/s, 2) as [string, string]));
   return {
     operatingSystem: values.get('operatingSystem')?.trim() ?? 'unknown',
@@ -34,6 +37,7 @@ export async function readHostFacts(connection: SshConnection): Promise<HostFact
     sudo: values.get('sudo') === 'yes',
     python: values.get('python') ?? '',
     systemd: values.get('systemd') === 'yes',
+    provisioned: values.get('provisioned')?.trim() ?? '',
   };
 }
 

@@ -16,6 +16,7 @@ const goodHost: HostFacts = {
   sudo: true,
   python: 'Python 3.13.5',
   systemd: true,
+  provisioned: '',
 };
 const judgeHost = (facts: Partial<HostFacts>) =>
   runChecks(hostChecks, { ...context, hostFacts: Promise.resolve({ ...goodHost, ...facts }) });

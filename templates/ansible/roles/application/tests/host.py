@@ -47,20 +47,21 @@ case $verb in
 is-active) for unit; do if [ -e "$units/$unit" ]; then echo active; else echo inactive; fi; done ;;
 list-units) for path in "$units"/*@*; do
   if [ -e "$path" ]; then echo "${path##*/} loaded active running"; fi; done ;;
-start) for unit; do
-  case $unit in --no-block) continue ;; esac
-  [ -e "$units/$unit" ] && continue
-  id=${unit#*@}; id=${id%.service}
-  directory="$STAND_IN/../srv/shop-production/releases/$id"
+show) if [ -e "$units/$2" ]; then echo ActiveState=active; else echo ActiveState=failed; fi ;;
+start) wait=1; for unit; do
   case $unit in
+  --no-block) wait=0 ;;
   *-web@*)
-    if [ -e "$directory/broken-import" ]; then
-      echo "ModuleNotFoundError: No module named 'nonsense'" > "$STAND_IN/journal/$unit"; exit 1
+    id=${unit#*@}; id=${id%.service}
+    socket="$STAND_IN/../run/shop-production/$id.sock"
+    if [ ! -e "$units/$unit" ]; then
+      "$PYTHON" -IS "$STAND_IN/server.py" "$unit" "$id" > /dev/null 2> "$STAND_IN/journal/$unit" &
+      echo $! > "$units/$unit"
     fi
-    "$PYTHON" -IS "$STAND_IN/server.py" "$STAND_IN/../run/shop-production/$id.sock" "$directory" \
-      > /dev/null 2>&1 &
-    echo $! > "$units/$unit"
-    while [ ! -S "$STAND_IN/../run/shop-production/$id.sock" ]; do sleep 0.01; done ;;
+    while [ "$wait" = 1 ] && [ ! -S "$socket" ]; do
+      if [ ! -e "$units/$unit" ]; then exit 1; fi
+      sleep 0.01
+    done ;;
   *) : > "$units/$unit" ;;
   esac
   done ;;
@@ -96,10 +97,33 @@ for option in options:
 os.execv(argv[0], argv)
 """
 
-# Answers as the health pages of a project do; `health.json` in the release says otherwise.
-SERVER = """
-import json, os, pathlib, socket, sys
-path, directory = sys.argv[1], pathlib.Path(sys.argv[2])
+# Waits as launch.py does, and answers as the health pages of a project do; files in the release say
+# otherwise.
+SERVER = r"""
+import json, os, pathlib, re, socket, subprocess, sys, time
+stand_in, (unit, name) = pathlib.Path(os.environ["STAND_IN"]), sys.argv[1:]
+directory = stand_in / "../srv/shop-production/releases" / name
+runtime = stand_in / "../run/shop-production"
+path, hold = str(runtime / f"{name}.sock"), runtime / f"{name}.web.hold"
+for line in (stand_in / "../etc/shop-production/environment").read_text().splitlines():
+    variable, _, text = line.partition("=")
+    os.environ[variable] = re.sub(r'\\(["\\$`])', r"\1", text[1:-1])
+job = json.loads(hold.read_text()) if hold.exists() else {}
+if (directory / "broken-import").exists():
+    print("ModuleNotFoundError: No module named 'nonsense'", file=sys.stderr)
+    if job:
+        pathlib.Path(job["result"]).write_text('{"stage": "import"}')
+    (stand_in / "units" / unit).unlink()
+    sys.exit(1)
+if job:
+    checks = [directory / ".venv/bin/python", "-c", job["script"], *job["arguments"]]
+    subprocess.run(checks, cwd=directory, stdout=sys.stderr)
+while hold.exists():
+    time.sleep(0.01)
+if (directory / "broken-start").exists():
+    print("RuntimeError: no start", file=sys.stderr)
+    (stand_in / "units" / unit).unlink()
+    sys.exit(1)
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(path + ".new")
 listener.listen(64)
@@ -112,8 +136,16 @@ while True:
         if page in asked and (directory / file).exists():
             status, body = json.loads((directory / file).read_text())
     body = json.dumps(body)
-    peer.sendall(f"HTTP/1.1 {status}\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}".encode())
+    peer.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     peer.close()
+"""
+
+PSQL = """
+case "$*" in
+*pg_database_size*) echo 1000 ;;
+*django_migrations*) echo '[]' ;;
+*) echo '{}' ;;
+esac
 """
 
 UV = """
@@ -131,7 +163,7 @@ PROJECT_PYTHON = """
 import json, os, pathlib, shutil, sys
 here = pathlib.Path.cwd()
 if "collectstatic" in sys.argv[2]:
-    staging, result_file = map(pathlib.Path, sys.argv[3:])
+    staging, result_file = map(pathlib.Path, sys.argv[3:5])
     result = {"stage": "done", "errors": [], "warnings": [], "pending": []}
     if (here / "examine.json").exists():
         result.update(json.loads((here / "examine.json").read_text()))
@@ -139,7 +171,7 @@ if "collectstatic" in sys.argv[2]:
     shutil.copy(here / "manifest.json", staging / "staticfiles.json")
     if (here / "secret-in-output").exists():
         print("RuntimeError: cannot use " + os.environ["SECRET_KEY"])
-        sys.exit(1)
+        result["stage"] = "check --deploy"
     result_file.write_text(json.dumps(result))
 elif "control.ping" in sys.argv[2]:
     sys.exit("no answer" if (here / "silent-worker").exists() else 0)
@@ -213,7 +245,7 @@ class Host:
         self.program("systemctl", shell + SYSTEMCTL)
         self.program("systemd-run", python + SYSTEMD_RUN)
         self.program("journalctl", shell + 'cat "$STAND_IN/journal/$2" 2>/dev/null')
-        self.program("psql", shell + "echo 1000")
+        self.program("psql", shell + PSQL)
         self.program("pg_dump", shell + "echo dump")
         self.program("pg_restore", shell + 'grep -q dump "$2"')
         (self.stand_in / "server.py").write_text(SERVER)

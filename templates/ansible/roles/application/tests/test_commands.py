@@ -228,9 +228,10 @@ class DeployTest(unittest.TestCase):
             (
                 {"examine.json": pending, "broken-migration": ""},
                 "migrate",
-                "ProgrammingError: relation",
+                "ProgrammingError: relation does not exist (the database is as it was)",
             ),
-            ({"broken-import": ""}, "start", "ModuleNotFoundError: No module named 'nonsense'"),
+            ({"broken-import": ""}, "check", "import: ModuleNotFoundError: No module named 'nonsense'"),
+            ({"broken-start": ""}, "start", "does not start: RuntimeError: no start"),
             ({"health.json": '["500 Oh dear", {}]'}, "probe", "/health/deep/ answers 500 Oh dear"),
             ({"health.json": json.dumps(["503 No", health])}, "probe", "cache: no cache"),
             (
@@ -245,7 +246,7 @@ class DeployTest(unittest.TestCase):
                 self.assert_fails(files, step, message)
 
     def test_first_deploy_fails(self):
-        self.assert_fails({"broken-import": ""}, "start", "ModuleNotFoundError")
+        self.assert_fails({"broken-import": ""}, "check", "ModuleNotFoundError")
         self.assertFalse(self.site.current.is_symlink())
 
     def test_failure_after_the_switch(self):
@@ -411,7 +412,7 @@ class DeployTest(unittest.TestCase):
         self.assertEqual(self.host.answers(), first)
         self.assertEqual(self.host.units(), self.running(first))
         third = self.deploy()
-        self.assertEqual(self.host.systemctl().count(f"restart {self.site.web(first)}"), 1, "it was warm")
+        self.assertNotIn(f"restart {self.site.web(first)}", self.host.systemctl(), "it was warm")
         self.assertGreater(events[-1]["live_seconds"], 0)
         self.host.run("rollback")
         self.assertEqual(self.host.answers(), first, f"not to {second}, which was withdrawn from {third}")

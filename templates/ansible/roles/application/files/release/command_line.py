@@ -78,8 +78,21 @@ def parser() -> Parser:
         action="store_true",
         help="deploy although the live release was changed on the server",
     )
+    command.add_argument(
+        "--allow-incompatible-migrations",
+        action="store_true",
+        help="migrate although the release that runs cannot live with the new schema",
+    )
     command = add("rollback", "go back to a release that was live before", transaction=True)
     command.add_argument("release", nargs="?", type=token, metavar="RELEASE", help="id or commit")
+    command.add_argument(
+        "--with-db",
+        action="store_true",
+        help="with the data from before its successor's migrations; without --accept-loss, say what would be lost",
+    )
+    command.add_argument(
+        "--accept-loss", action="store_true", help="with --with-db: lose what has been written since"
+    )
     command = add(
         "restart",
         "start the live release anew, without an outage, after its settings changed",
@@ -171,8 +184,10 @@ def remote_words(words: Sequence[str]) -> list[str]:
 
 
 def refuse_local_options(arguments: argparse.Namespace) -> None:
-    """Raises UsageError for what only root may say: which files are read."""
+    """Raises UsageError for what only root may say: which files are read, and what data is lost."""
     if arguments.config or arguments.in_unit:
         raise UsageError("--config and --in-unit are refused here")
     if arguments.command == "deploy" and arguments.archive != STANDARD_INPUT:
         raise UsageError("--archive must be - here: send the archive on standard input")
+    if arguments.command == "rollback" and (arguments.with_db or arguments.accept_loss):
+        raise UsageError("--with-db and --accept-loss are refused here: only an administrator may lose data")

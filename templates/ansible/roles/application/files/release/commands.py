@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from .errors import LockedError, ReleaseError, unexpected
+from .databases import how_to_look_at
+from .dumps import release_of_dump
+from .errors import LockedError, ReleaseError, UsageError, unexpected
 from .files import directory_size
 from .health import illness
 from .hot_fixes import hot_fixes
@@ -23,7 +25,7 @@ from .redaction import hide, secret_values
 from .releases import BUILT, rollback_target
 from .reporting import Reporter
 from .site import Site
-from .steps import DELETE, DEPLOY, HOT_FIXES, PRUNE, RESTART, RESUME, ROLLBACK, TIDY
+from .steps import DELETE, DEPLOY, HOT_FIXES, PRUNE, RESTART, RESTORE, RESUME, ROLLBACK, TIDY
 from .transaction import Outcome, Request, Transaction
 from .warmth import is_warm
 
@@ -72,10 +74,18 @@ def warn_if_stale(transaction: Transaction) -> None:
 
 def rollback(transaction: Transaction) -> Outcome:
     """Goes back to a release that was live before."""
-    live = transaction.previous
-    transaction.perform(ROLLBACK)
+    live, request = transaction.previous, transaction.request
+    if request.accept_loss and not request.with_db:
+        raise UsageError("--accept-loss says nothing without --with-db")
+    transaction.perform(RESTORE if request.with_db else ROLLBACK)
     release = transaction.release
     message = f"https://{transaction.site.config.domain} serves commit {release.commit[:8]} again"
+    if request.with_db:
+        closed = transaction.switched_at - transaction.closed_at
+        message += (
+            f" with the data of {release_of_dump(transaction.dump)}'s dump; visitors got the page for an "
+            f"outage for {closed:.1f} s; {how_to_look_at(transaction.restoring.replaced)}"
+        )
     return Outcome("rolled-back", message, release.id, live.id if live else None)
 
 
@@ -219,13 +229,15 @@ def show_list(site: Site, reporter: Reporter) -> int:
     for release in releases:
         is_live = bool(live and live.id == release.id)
         size = directory_size(release.path)
+        applied = counted(len(release.migrations), "migration") if release.migrations else ""
+        dump = f"dump {release.dump} ({megabytes(release.dump_size)})" if release.dump else ""
         columns = [
             "*" if is_live else " ",
             release.id,
             f"{release.status:<11}",
             f"{megabytes(size):>10}",
             release.by,
-            release.message,
+            *(note for note in (release.message, applied, dump) if note),
         ]
         reporter.event(
             "  ".join(columns).rstrip(),

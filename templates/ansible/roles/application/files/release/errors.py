@@ -43,6 +43,13 @@ class LockedError(ReleaseError):
     status = "locked"
 
 
+class ConfirmationNeededError(ReleaseError):
+    """What was asked for would do harm that only a person can agree to. Nothing has been changed."""
+
+    exit_status = EXIT_USAGE
+    status = "confirmation-needed"
+
+
 class Skipped(Exception):  # noqa: N818  (not an error)
     """Ends a step that has nothing to do; the message says why."""
 

@@ -49,7 +49,7 @@ def run(argv: Sequence[str | Path], **options: Any) -> subprocess.CompletedProce
     try:
         return subprocess.run(
             [str(word) for word in argv],
-            stdin=subprocess.DEVNULL,
+            stdin=None if "input" in options else options.pop("stdin", subprocess.DEVNULL),
             stdout=options.pop("stdout", subprocess.PIPE),
             stderr=options.pop("stderr", subprocess.PIPE),
             text=True,
@@ -70,6 +70,14 @@ def unit_states(*units: str) -> list[str]:
     """The state of each unit: active, inactive, failed…"""
     states = systemctl("is-active", *units).stdout.split()
     return states if len(states) == len(units) else ["unknown"] * len(units)
+
+
+def has_failed(unit: str) -> bool:
+    """Whether a unit that is to start has died, even if systemd tries again."""
+    shown = systemctl("show", "--property=ActiveState,NRestarts,SubState", unit).stdout
+    state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    failed = state.get("ActiveState") == "failed" or state.get("SubState") == "auto-restart"
+    return failed or state.get("NRestarts", "0") != "0"
 
 
 def unit_instances(site: Site) -> list[str]:
@@ -126,13 +134,25 @@ class Result(NamedTuple):
     lines: list[str]
 
 
-def script(name: str) -> str:
+# Makes a module of a text, so that a program which is a text too can import it.
+MODULE = """\
+import sys, types
+sys.modules[{name!r}] = types.ModuleType({name!r})
+exec({text!r}, sys.modules[{name!r}].__dict__)
+"""
+
+
+def script(name: str, *modules: str) -> str:
     """
     The text of a program in scripts/, for `python -c` of a release: started as a file, it would put
-    its own directory where the project's Python looks for modules first.
+    its own directory where the project's Python looks for modules first. `modules` are others in
+    scripts/ that it imports.
     """
     # The package is inside of a zip file on a server.
-    return pkgutil.get_data("release", f"scripts/{name}").decode()
+    texts = {each: pkgutil.get_data("release", f"scripts/{each}").decode() for each in (*modules, name)}
+    program = texts.pop(name)
+    imported = [MODULE.format(name=each.removesuffix(".py"), text=text) for each, text in texts.items()]
+    return "".join([*imported, program])
 
 
 def unit_name(site: Site, purpose: str) -> str:

@@ -18,7 +18,7 @@ MANIFEST = "staticfiles.json"
 FILES = ".files.json"
 # What a release holds besides the files of its commit.
 OWN_NAMES = (RECORD, FILES, MANIFEST, PLAIN_STATIC, ".venv", "gunicorn.sock")
-BUILT, GOOD, BAD, WITHDRAWN = "built", "good", "bad", "rolled-back"
+BUILT, GOOD, BAD, WITHDRAWN, UNDONE = "built", "good", "bad", "rolled-back", "undone"
 
 
 @dataclasses.dataclass
@@ -30,11 +30,15 @@ class Release:
     created: str = ""
     by: str = ""
     # built: never live; good: was live and answered; bad: failed its checks; rolled-back: withdrawn
-    # by a person
+    # by a person; undone: withdrawn together with its migrations
     status: str = BUILT
     message: str = ""
     # Site.fingerprint() when its processes were started
     settings: str = ""
+    # The migrations that this release applied, and the dump from before them with its size in bytes.
+    migrations: list[str] = dataclasses.field(default_factory=list)
+    dump: str = ""
+    dump_size: int = 0
 
     @property
     def id(self) -> str:
@@ -50,7 +54,7 @@ class Release:
         except (OSError, ValueError, TypeError):
             return cls(path)
 
-    def save(self, **changes: str) -> None:
+    def save(self, **changes: Any) -> None:
         """Changes fields and writes the record in one piece."""
         for name, value in changes.items():
             setattr(self, name, value)
@@ -73,7 +77,10 @@ class Release:
 
     def describe(self) -> dict[str, Any]:
         """What `list` and `status` show."""
-        names = ("commit", "created", "by", "status", "message", "proven")
+        names = (
+            *("commit", "created", "by", "status", "message", "proven"),
+            *("migrations", "dump", "dump_size"),
+        )
         return {"release": self.id, **{name: getattr(self, name) for name in names}}
 
 

@@ -75,6 +75,9 @@ class Accounts(NamedTuple):
     root_group: int
     site_user: int
     site_group: int
+    # PostgreSQL's administrator; None if the user that runs this is one
+    database_user: int | None = None
+    database_group: int | None = None
 
 
 class Site:
@@ -96,8 +99,12 @@ class Site:
         self.settings = root / "etc" / name
         self.environment = self.settings / "environment"
         self.provisioned = self.settings / "provisioned"
+        self.staging = self.home / "staging"
+        self.launcher = root / "usr/local/lib" / name / "launch.py"
         self.runtime = root / "run" / name
         self.lock = root / "run" / f"{name}-release.lock"
+        self.postgresql_sockets = root / "run/postgresql"
+        self.postgresql_data = root / "var/lib/postgresql"
         self.backups = root / "var/backups" / name
         self.cache = root / "var/cache" / name
         self.log = root / "var/log" / name / "releases.jsonl"
@@ -118,7 +125,13 @@ class Site:
             raise ReleaseError(
                 f"the system user and group {config.site} do not exist: provision the host again"
             ) from None
-        return cls(config, Accounts(0, 0, user.pw_uid, group.gr_gid))
+        accounts = Accounts(0, 0, user.pw_uid, group.gr_gid)
+        with contextlib.suppress(KeyError):
+            administrator = pwd.getpwnam("postgres")
+            accounts = accounts._replace(
+                database_user=administrator.pw_uid, database_group=administrator.pw_gid
+            )
+        return cls(config, accounts)
 
     def web(self, release: str) -> str:
         """The unit of a release's Gunicorn."""
@@ -143,7 +156,7 @@ class Site:
         """A hash of everything outside of a release that its processes read when they start."""
         digest = hashlib.sha256()
         units = [f"{self.name}-{kind}.service" for kind in ("web@", "worker@", "beat")]
-        for path in [self.environment, *(self.unit_files / unit for unit in units)]:
+        for path in [self.environment, self.launcher, *(self.unit_files / unit for unit in units)]:
             with contextlib.suppress(FileNotFoundError):
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()

@@ -38,6 +38,11 @@ class Request(NamedTuple):
     discard_hot_fix: bool = False
     # how many releases `prune` leaves
     keep: int = 0
+    # migrate although the release that runs cannot live with it
+    allow_incompatible_migrations: bool = False
+    # go back with the data too, and lose what has been written since
+    with_db: bool = False
+    accept_loss: bool = False
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Request:
@@ -73,8 +78,15 @@ class Transaction:
         self.steps: list[dict[str, Any]] = []
         self.archive: Archive | None = None
         self.pending: list[str] = []
+        # of the pending ones, those that can be left half done
+        self.not_atomic: list[str] = []
+        # what the release that runs could not live with: see scripts/release_compatibility.py
+        self.judgement: dict[str, list[dict[str, str]]] = {}
         self.dump: Path | None = None
         self.started_at = time.monotonic()
+        # what steps/restoring.py has under way
+        self.restoring: Any = None
+        self.closed_at = 0.0
         self.switched_at = 0.0
         self.live_at = 0.0
         self.worker_started_at = 0.0

@@ -1,6 +1,7 @@
 """
-Answers three questions about a release in one process, because importing a project takes longer
-than answering any of them.
+Answers the questions about a release in one process, because importing a project takes longer than
+answering any of them: is it well configured, what are its static files, which migrations are
+pending, and could the release that runs (`running` is its id, or empty) live with these.
 
 Static files and their manifest go to a directory that the site's user may write; the release itself
 belongs to root.
@@ -8,12 +9,12 @@ belongs to root.
 
 import io
 import json
-import os
 import sys
 from pathlib import Path
 
-staging, result_file = sys.argv[1:]
-os.environ["STATIC_ROOT"] = str(Path(staging, "static"))
+from release_compatibility import judge
+
+staging, result_file, running = sys.argv[1:]
 sys.path.insert(0, str(Path.cwd()))
 result = {"stage": "import"}
 
@@ -23,6 +24,9 @@ def main():
     import django
 
     django.setup()
+    from django.conf import settings
+
+    settings.STATIC_ROOT = str(Path(staging, "static"))
     from django.contrib.staticfiles.storage import staticfiles_storage
     from django.core import checks
     from django.core.files.storage import FileSystemStorage
@@ -51,11 +55,19 @@ def main():
         return
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     result["pending"] = [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+    result["not_atomic"] = [f"{each.app_label}.{each.name}" for each, _ in plan if not each.atomic]
+    result["judgement"] = {"stops": [], "warnings": []}
+    if running and plan:
+        graph = executor.loader.graph
+        applied = [node for node in executor.loader.applied_migrations if node in graph.nodes]
+        result["judgement"] = judge(plan, executor.loader.project_state(applied), connection)
     result["stage"] = "done"
 
 
 try:
     main()
 finally:
-    with Path(result_file).open("w") as file:
-        json.dump(result, file)
+    # Whoever waits for it must not see a part of it.
+    unfinished = Path(f"{result_file}.new")
+    unfinished.write_text(json.dumps(result))
+    unfinished.rename(result_file)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import re
 import time
+from collections.abc import Sequence
 
+from ..blockers import APPLICATION, describe_blocker, watched
+from ..dumps import dump, dump_path
 from ..errors import ReleaseError, Skipped
-from ..files import open_new, require_room, sync_directory
-from ..messages import MIB, cause, counted, last_lines, megabytes
-from ..processes import Command, run
+from ..files import require_room
+from ..messages import MIB, cause, counted, megabytes
+from ..postgresql import database_size, query
+from ..processes import Command
 from ..transaction import Transaction
 
 # A migration that waits for a lock makes every query behind it wait too, so it gives up and tries
@@ -16,59 +20,22 @@ from ..transaction import Transaction
 LOCK_TIMEOUT = "3s"
 MIGRATION_ATTEMPTS = 5
 MIGRATION_PAUSE_SECONDS = 2.0
+APPLYING = re.compile(r"Applying ([\w.]+)\.\.\.")
 
 
 def back_up(transaction: Transaction) -> str:
-    """Dumps the database before it is migrated, and makes sure that the dump can be read."""
-    site = transaction.site
+    """Dumps the database before it is migrated, and makes sure that the dump is complete."""
+    site, release = transaction.site, transaction.release
     if not transaction.pending:
         raise Skipped("no migration is pending")
     site.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = ("--host=/run/postgresql", f"--username={site.name}", "--no-password")
-    as_site = {
-        "user": site.accounts.site_user,
-        "group": site.accounts.site_group,
-        "extra_groups": [],
-        "cwd": "/",
-    }
-    asked = run(
-        [
-            "psql",
-            *database,
-            f"--dbname={site.name}",
-            "-Atc",
-            "select pg_database_size(current_database())",
-        ],
-        **as_site,
-    )
-    if asked.returncode:
-        lines = last_lines(asked.stderr)
-        raise ReleaseError(f"the database does not answer: {cause(lines)}", lines)
-    require_room(site.backups, int(asked.stdout) + 64 * MIB)
-    path = site.backups / f"before-{transaction.release.id}.dump"
-    temporary = path.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        with open_new(temporary, 0o600) as file:
-            dumped = run(
-                ["pg_dump", *database, f"--dbname={site.name}", "--format=custom", "--compress=1"],
-                stdout=file,
-                **as_site,
-            )
-            os.fsync(file.fileno())
-        if dumped.returncode:
-            lines = last_lines(dumped.stderr)
-            raise ReleaseError(f"the database cannot be dumped: {cause(lines)}", lines)
-        listed = run(["pg_restore", "--list", temporary])
-        if listed.returncode or not temporary.stat().st_size:
-            raise ReleaseError("the dump of the database cannot be read back", last_lines(listed.stderr))
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(site.backups)
+    require_room(site.backups, database_size(site, site.name) + 64 * MIB)
+    path = dump_path(site, release.id)
+    dump(site, path)
+    size = path.stat().st_size
     transaction.dump = path
-    return f"{path} ({megabytes(path.stat().st_size)})"
+    release.save(dump=str(path), dump_size=size)
+    return f"{path} ({megabytes(size)})"
 
 
 def migrate(transaction: Transaction) -> str:
@@ -86,18 +53,76 @@ def migrate(transaction: Transaction) -> str:
         "migrate",
         [release.path / ".venv/bin/python", "manage.py", "migrate", "--noinput", "--verbosity=1"],
         release.path,
-        {"RELEASE_ID": release.id, "PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT}"},
+        {
+            "RELEASE_ID": release.id,
+            "PGAPPNAME": APPLICATION,
+            "PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT}",
+            "PYTHONUNBUFFERED": "1",
+        },
         writable=(site.media,),
     )
-    for attempt in range(1, MIGRATION_ATTEMPTS + 1):
-        done = transaction.command(command)
-        if done.ok:
-            tries = "" if attempt == 1 else f" at attempt {attempt}"
-            return f"{counted(len(transaction.pending), 'migration')}{tries}"
-        if "lock timeout" not in "\n".join(done.lines) or attempt == MIGRATION_ATTEMPTS:
-            break
-        time.sleep(MIGRATION_PAUSE_SECONDS)
-    raise ReleaseError(
-        f"a migration failed: {cause(done.lines)} (the dump from before is {transaction.dump})",
-        done.lines,
-    )
+    try:
+        with watched(site) as waits:
+            for attempt in range(1, MIGRATION_ATTEMPTS + 1):
+                done = transaction.command(command)
+                if done.ok:
+                    release.save(migrations=transaction.pending)
+                    tries = "" if attempt == 1 else f" at attempt {attempt}"
+                    return f"{counted(len(transaction.pending), 'migration')}{tries}"
+                waited = any("lock timeout" in line or "LockNotAvailable" in line for line in done.lines)
+                if not waited or attempt == MIGRATION_ATTEMPTS:
+                    break
+                time.sleep(MIGRATION_PAUSE_SECONDS)
+    except BaseException:
+        forget_useless_dump(transaction)
+        raise
+    applied = forget_useless_dump(transaction)
+    what = f"{failed_migration(done.lines)} {why_it_failed(done.lines, waits if waited else [], attempt)}"
+    raise ReleaseError(f"{what} ({consequence(transaction, applied)})", done.lines)
+
+
+def failed_migration(lines: Sequence[str]) -> str:
+    """The migration that did not come to its end."""
+    names = [name for line in lines for name in APPLYING.findall(line)]
+    return f"the migration {names[-1]}" if names else "a migration"
+
+
+def why_it_failed(lines: Sequence[str], waits: Sequence[dict], attempts: int) -> str:
+    """What went wrong, and if that is a lock, who holds it."""
+    if waits:
+        tries = f"in {counted(attempts, 'attempt')} of {LOCK_TIMEOUT}"
+        return f"did not get its lock {tries}: {describe_blocker(waits[-1])}"
+    return f"failed: {cause(lines)}"
+
+
+def forget_useless_dump(transaction: Transaction) -> list[str] | None:
+    """
+    Finds out how far the migrations came, or None, and removes their dump if the database is as it
+    was: a later rollback must not go back further than it has to.
+    """
+    pending = transaction.pending
+    try:
+        known = set(applied_migrations(transaction))
+    except ReleaseError:
+        return None
+    applied = [name for name in pending if name in known]
+    left = [name for name in pending if name not in known]
+    # One that is not atomic may have done half of its work.
+    if transaction.dump and not applied and left and left[0] not in transaction.not_atomic:
+        transaction.dump.unlink(missing_ok=True)
+        transaction.dump = None
+    return applied
+
+
+def applied_migrations(transaction: Transaction) -> list[str]:
+    """The migrations that the database knows."""
+    sql = "select coalesce(json_agg(app || '.' || name), '[]') from django_migrations"
+    return query(transaction.site, transaction.site.name, sql)
+
+
+def consequence(transaction: Transaction, applied: Sequence[str] | None) -> str:
+    """What a failed migration means for the database."""
+    if transaction.dump is None:
+        return "the database is as it was"
+    stays = f"{', '.join(applied)} stayed" if applied else "part of it may have stayed"
+    return f"{stays} in the database; the dump from before is {transaction.dump}"

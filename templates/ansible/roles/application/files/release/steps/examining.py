@@ -2,54 +2,110 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 from ..errors import ReleaseError
+from ..files import remove_tree
+from ..holding import WEB, WORKER, hold, let_go
 from ..messages import cause, counted, first_line
-from ..processes import Command, script
+from ..processes import has_failed, journal, script, stop_unit, systemctl
 from ..static_files import keep_static_files
 from ..transaction import Transaction
+from .starting import make_room_for
 
 EXAMINE_SECONDS = 5 * 60
-EXAMINE = script("examine.py")
+EXAMINE = script("examine.py", "release_compatibility.py")
+PAUSE_SECONDS = 0.01
+# systemctl takes longer than a look at a file.
+PAUSES_BETWEEN_STATES = 20
 
 
 def examine(transaction: Transaction) -> str:
-    """Runs Django's checks, collects the static files, and asks which migrations are pending."""
+    """
+    Runs Django's checks, collects the static files, and asks which migrations are pending.
+
+    That happens in a copy of the release's web server, which has then imported the project and
+    waits, as its worker does.
+    """
     site, release = transaction.site, transaction.release
-    with tempfile.TemporaryDirectory(prefix=f".{release.id}.", suffix=".tmp", dir=site.releases) as name:
-        staging = Path(name)
-        os.chown(staging, site.accounts.site_user, site.accounts.site_group)
-        result_file = staging / "result.json"
-        done = transaction.command(
-            Command(
-                "check",
-                [release.path / ".venv/bin/python", "-c", EXAMINE, staging, result_file],
-                release.path,
-                {"RELEASE_ID": release.id},
-                writable=(staging,),
-                seconds=EXAMINE_SECONDS,
-            )
-        )
-        try:
-            result = json.loads(result_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ReleaseError(
-                f"the project's Python does not start: {cause(done.lines)}", done.lines
-            ) from None
-        if result.get("errors"):
-            raise ReleaseError(f"{result['stage']}: {first_line(result['errors'][0])}", result["errors"])
-        if not done.ok or result["stage"] != "done":
-            raise ReleaseError(f"{result['stage']}: {cause(done.lines)}", done.lines)
-        for warning in result["warnings"]:
-            transaction.reporter.warning("check", first_line(warning))
-        transaction.pending = result["pending"]
-        count = keep_static_files(site, release, staging)
+    staging = site.staging
+    remove_tree(staging)
+    transaction.take_back(remove_tree, staging)
+    staging.mkdir(mode=0o700)
+    os.chown(staging, site.accounts.site_user, site.accounts.site_group)
+    unit, since = site.web(release.id), time.time()
+    result_file = staging / "result.json"
+    begin_held(transaction, result_file)
+    result = wait_for(result_file, unit)
+    if result is None or result["stage"] != "done":
+        lines = journal(unit, since)
+        stage = result["stage"] if result else "start"
+        if errors := (result or {}).get("errors"):
+            raise ReleaseError(f"{stage}: {first_line(errors[0])}", errors)
+        raise ReleaseError(f"{stage}: {cause(lines)}", lines)
+    if result.get("errors"):
+        raise ReleaseError(f"{result['stage']}: {first_line(result['errors'][0])}", result["errors"])
+    for warning in result["warnings"]:
+        transaction.reporter.warning("check", first_line(warning))
+    transaction.pending = result["pending"]
+    transaction.not_atomic = result.get("not_atomic", [])
+    transaction.judgement = result.get("judgement", {})
+    count = keep_static_files(site, release, staging)
+    remove_tree(staging)
+    if transaction.pending:
+        # What has been imported may remember the old schema.
+        stop_held(transaction)
     pending = counted(len(transaction.pending), "pending migration")
     if transaction.pending:
         more = ", …" if len(transaction.pending) > 3 else ""
         pending += f" ({', '.join(transaction.pending[:3])}{more})"
     return f"{counted(len(result['warnings']), 'warning')}, {counted(count, 'static file')}, {pending}"
+
+
+def begin_held(transaction: Transaction, result_file: Path) -> None:
+    """Starts web server and worker of the release, which wait after they have imported the project."""
+    site, release = transaction.site, transaction.release
+    make_room_for(transaction)
+    job = {
+        "script": EXAMINE,
+        "arguments": [
+            str(result_file.parent),
+            str(result_file),
+            transaction.previous.id if transaction.previous else "",
+        ],
+        "result": str(result_file),
+    }
+    transaction.take_back(let_go, site, release.id)
+    hold(site, release.id, WEB, job)
+    hold(site, release.id, WORKER, {})
+    release.save(settings=site.fingerprint())
+    for unit in (site.web(release.id), site.worker(release.id)):
+        transaction.take_back(stop_unit, unit)
+        systemctl("start", "--no-block", unit)
+
+
+def wait_for(result_file: Path, unit: str) -> dict[str, Any] | None:
+    """What the checks have found, or None when their process died before it could say so."""
+    deadline = time.monotonic() + EXAMINE_SECONDS
+    pauses = 0
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(result_file.read_text(encoding="utf-8"))
+        pauses += 1
+        if pauses % PAUSES_BETWEEN_STATES == 0 and has_failed(unit):
+            return None
+        time.sleep(PAUSE_SECONDS)
+    raise ReleaseError(f"the checks did not end within {EXAMINE_SECONDS} s")
+
+
+def stop_held(transaction: Transaction) -> None:
+    """Ends what waits, so that it is started anew."""
+    site, release = transaction.site, transaction.release
+    stop_unit(site.web(release.id))
+    stop_unit(site.worker(release.id))
+    let_go(site, release.id)

@@ -13,7 +13,7 @@ from ..errors import ReleaseError, UsageError
 from ..files import remove_tree
 from ..hot_fixes import record_files
 from ..messages import now
-from ..releases import BUILT, RECORD, Release, rollback_target
+from ..releases import BUILT, RECORD, UNDONE, Release, rollback_target
 from ..site import Accounts, Site
 from ..transaction import Request, Transaction
 
@@ -119,6 +119,8 @@ def choose_target(transaction: Transaction) -> str:
         target = find_release(transaction.site, wanted)
     if target.id == live.id:
         raise UsageError(f"{target.id} is live already")
+    if target.status == UNDONE:
+        raise UsageError(f"{target.id} cannot be gone back to: {target.message}")
     if not target.proven:
         raise UsageError(f"{target.id} never was live and well ({target.message or target.status})")
     transaction.release = target

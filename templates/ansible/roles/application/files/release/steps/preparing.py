@@ -7,12 +7,14 @@ import time
 from ..archives import read_archive
 from ..errors import ReleaseError, Skipped, UsageError
 from ..files import remove_tree, require_room
+from ..holding import forget_holds
 from ..hot_fixes import hot_fixes
 from ..messages import MIB, counted, megabytes
 from ..processes import release_of, systemctl, unit_instances
 from ..releases import BUILT, RELEASE_ID, Release
 from ..transaction import Transaction
 from ..warmth import warm_unit
+from .restoring import end_restoring
 from .virtual_environment import COMPLETE
 
 # Uploads whose command died before it could remove them.
@@ -25,6 +27,7 @@ def tidy(transaction: Transaction) -> str:
     """
     site, live = transaction.site, transaction.previous
     removed = 0
+    repaired = end_restoring(site, live)
     for directory in (site.home, site.releases, site.virtual_environments, site.static, site.cache):
         directory.mkdir(parents=True, exist_ok=True)
     for path in site.releases.iterdir():
@@ -39,15 +42,20 @@ def tidy(transaction: Transaction) -> str:
         if not (path / COMPLETE).is_file():
             remove_tree(path)
             removed += 1
+    removed += forget_holds(site)
+    if site.staging.exists():
+        remove_tree(site.staging)
+        removed += 1
     warm = warm_unit(site, live)
     stray = [
         unit for unit in unit_instances(site) if unit != warm and (not live or release_of(unit) != live.id)
     ]
     if stray:
         systemctl("stop", "--no-block", *stray)
-    if not removed and not stray:
+    if not removed and not stray and not repaired:
         raise Skipped("nothing was left behind")
-    return f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    tidied = f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    return "; ".join(part for part in (repaired, tidied) if part)
 
 
 def check_hot_fixes(transaction: Transaction) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..dumps import dumps, release_of_dump
 from ..errors import Skipped, UsageError
 from ..files import regular_files, remove_tree
 from ..messages import counted
@@ -69,15 +70,15 @@ def remove_releases(site: Site, gone: Sequence[Release]) -> str:
     environments = prune_virtual_environments(site)
     plain = {path.as_posix() for release in kept for path in regular_files(release.path / PLAIN_STATIC)}
     static = prune_static_files(site, names | plain)
-    dumps = prune_dumps(site)
+    removed_dumps = prune_dumps(site, kept)
     for path in site.runtime.glob("*.sock"):
         if RELEASE_ID.fullmatch(path.stem) and not (site.releases / path.stem).exists():
             path.unlink(missing_ok=True)
-    if not (gone or environments or static or dumps):
+    if not (gone or environments or static or removed_dumps):
         raise Skipped(f"{counted(len(kept), 'release')} kept")
     return (
         f"{counted(len(gone), 'release')}, {counted(environments, 'virtual environment')}, "
-        f"{counted(static, 'static file')}, {counted(dumps, 'dump')} removed"
+        f"{counted(static, 'static file')}, {counted(removed_dumps, 'dump')} removed"
     )
 
 
@@ -91,9 +92,18 @@ def prune_virtual_environments(site: Site) -> int:
     return len(unused)
 
 
-def prune_dumps(site: Site) -> int:
-    """Removes the oldest dumps that were made before migrations, and returns their number."""
-    dumps = sorted(site.backups.glob("before-*.dump"), reverse=True)
-    for path in dumps[site.config.keep_releases :]:
+def prune_dumps(site: Site, kept: Sequence[Release]) -> int:
+    """
+    Removes the dumps whose releases are gone, and returns their number.
+
+    One of a release that failed after it had migrated stays as long as there is an older release to
+    go back to: its migrations are in the database.
+    """
+    stay = {release.id for release in kept}
+    oldest = min(release.id for release in kept if release.proven)
+    unused = [
+        path for path in dumps(site) if release_of_dump(path) not in stay and release_of_dump(path) < oldest
+    ]
+    for path in unused:
         path.unlink()
-    return len(dumps[site.config.keep_releases :])
+    return len(unused)

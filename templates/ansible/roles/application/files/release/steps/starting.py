@@ -6,9 +6,11 @@ import time
 
 from ..errors import ReleaseError, Skipped
 from ..health import on_its_socket, persist
+from ..holding import WEB, WORKER, hold_file, is_held
 from ..messages import cause, last_lines
 from ..processes import (
     Command,
+    has_failed,
     journal,
     release_of,
     script,
@@ -31,22 +33,30 @@ def start_web(transaction: Transaction) -> str:
     Starts the release's Gunicorn beside the live one. It is ready when the project is imported.
     """
     site, release = transaction.site, transaction.release
-    unit = site.web(release.id)
-    if is_warm(site, release):
+    unit, since = site.web(release.id), time.time()
+    if is_held(site, release.id, WEB):
+        hold_file(site, release.id, WEB).unlink()
+        # It is starting: this waits until it is ready.
+        started = systemctl("start", unit)
+    elif is_warm(site, release):
         raise Skipped(f"{unit} still runs")
-    since = time.time()
-    # One that is kept warm would need its memory while these two are enough.
-    needed = {release.id, transaction.previous.id if transaction.previous else ""}
-    if idle := [other for other in unit_instances(site) if release_of(other) not in needed]:
-        systemctl("stop", "--no-block", *idle)
-    release.save(settings=site.fingerprint())
-    transaction.take_back(stop_unit, unit)
-    # Not "start": it may still run, with settings that have changed since.
-    started = systemctl("restart", unit)
-    if started.returncode:
+    else:
+        make_room_for(transaction)
+        release.save(settings=site.fingerprint())
+        transaction.take_back(stop_unit, unit)
+        # Not "start": it may still run, with settings that have changed since.
+        started = systemctl("restart", unit)
+    if started.returncode or has_failed(unit):
         lines = journal(unit, since) or last_lines(started.stderr)
         raise ReleaseError(f"{unit} does not start: {cause(lines)}", lines)
     return unit
+
+
+def make_room_for(transaction: Transaction) -> None:
+    """Stops a release that is kept warm: the next one needs its memory, and two are enough."""
+    needed = {transaction.release.id, transaction.previous.id if transaction.previous else ""}
+    if idle := [unit for unit in unit_instances(transaction.site) if release_of(unit) not in needed]:
+        systemctl("stop", "--no-block", *idle)
 
 
 def probe(transaction: Transaction) -> str:
@@ -88,9 +98,13 @@ def start_worker(transaction: Transaction) -> str:
 
 def begin_worker(transaction: Transaction) -> None:
     """Lets the release's worker start, without waiting for it, unless it does already."""
-    unit = transaction.site.worker(transaction.release.id)
+    site, release = transaction.site, transaction.release
     if transaction.worker_started_at:
         return
     transaction.worker_started_at = time.time()
+    if is_held(site, release.id, WORKER):
+        hold_file(site, release.id, WORKER).unlink()
+        return
+    unit = site.worker(release.id)
     transaction.take_back(stop_unit, unit)
     systemctl("start", "--no-block", unit)

@@ -1,0 +1,95 @@
+"""
+Dumps of a site's database: made before migrations, kept with the release that they were made for.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import ReleaseError
+from .files import open_new, sync_directory
+from .messages import cause, counted, last_lines, megabytes
+from .postgresql import as_site, connection, tables
+from .processes import run
+from .site import Site
+
+BEFORE = "before-"
+RESTORED = "restored-"
+SUFFIX = ".dump"
+
+
+def dump_path(site: Site, release_id: str) -> Path:
+    """Where the dump is that was made before the migrations of a release."""
+    return site.backups / f"{BEFORE}{release_id}{SUFFIX}"
+
+
+def release_of_dump(path: Path) -> str:
+    """The release whose migrations a dump was made before."""
+    return path.name.removeprefix(BEFORE).removesuffix(SUFFIX)
+
+
+def dumps(site: Site) -> list[Path]:
+    """All dumps that were made before migrations, oldest first."""
+    return sorted(site.backups.glob(f"{BEFORE}*{SUFFIX}"))
+
+
+def dump(site: Site, path: Path) -> None:
+    """Writes a dump of the site's database that is known to be complete, or nothing."""
+    temporary = path.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        expected = tables(site, site.name)
+        write_dump(site, temporary)
+        verify(site, temporary, expected)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write_dump(site: Site, path: Path, *options: str) -> None:
+    """Lets pg_dump write a file in the format that pg_restore can read in parts."""
+    with open_new(path, 0o600) as file:
+        dumped = run(
+            ["pg_dump", *connection(site, site.name), "--format=custom", "--compress=1", *options],
+            stdout=file,
+            **as_site(site),
+        )
+        os.fsync(file.fileno())
+    if dumped.returncode:
+        lines = last_lines(dumped.stderr)
+        raise ReleaseError(f"the database cannot be dumped: {cause(lines)}", lines)
+
+
+def verify(site: Site, path: Path, expected: dict[str, str]) -> None:
+    """
+    Raises ReleaseError unless a dump holds the rows of all expected tables and can be read to its end.
+
+    Listing its contents is not enough: they stand at its beginning, and the rows after them.
+    """
+    listed = run(["pg_restore", "--list", path])
+    read = run(["pg_restore", f"--file={os.devnull}", path]) if listed.returncode == 0 else listed
+    if read.returncode or not path.stat().st_size:
+        lines = last_lines(read.stderr)
+        raise ReleaseError(f"the dump of the database cannot be read back: {cause(lines)}", lines)
+    # "3437; 0 16390 TABLE DATA public shop_item shop-production"
+    words = [line.split() for line in listed.stdout.splitlines()]
+    held = {word[2] for word in words if word[3:5] == ["TABLE", "DATA"]}
+    if missing := [name for number, name in expected.items() if number not in held]:
+        raise ReleaseError(
+            f"the dump of the database lacks the rows of {counted(len(missing), 'table')}: "
+            f"{', '.join(sorted(missing))}"
+        )
+    schema = path.with_suffix(".schema")
+    try:
+        write_dump(site, schema, "--schema-only")
+        smallest = schema.stat().st_size
+    finally:
+        schema.unlink(missing_ok=True)
+    if path.stat().st_size < smallest:
+        raise ReleaseError(
+            f"the dump of the database has {megabytes(path.stat().st_size)}, less than its tables "
+            f"without any row ({megabytes(smallest)})"
+        )
