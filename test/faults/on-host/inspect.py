@@ -42,6 +42,10 @@ def half_made():
                 yield str(path)
     for path in (home / "static").rglob(".*.tmp"):
         yield str(path)
+    for path in pathlib.Path("/run", site).glob("*.hold"):
+        yield str(path)
+    if (home / "staging").exists():
+        yield str(home / "staging")
     for path in (home / "venvs").iterdir():
         if not (path / "bin/gunicorn").exists():
             yield str(path)
