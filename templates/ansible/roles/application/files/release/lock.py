@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from .errors import LockedError
 from .messages import now
@@ -18,13 +19,14 @@ LOCK_ATTEMPTS = 5
 
 
 @contextlib.contextmanager
-def locked(site: Site, by: str, operation: str) -> Iterator[None]:
+def locked(site: Site, by: str, operation: str, lock: Path | None = None) -> Iterator[None]:
     """
-    Holds the lock of this site. Raises LockedError, with its owner, when another run holds it.
+    Holds a lock of this site, the one of its releases unless another is named. Raises LockedError,
+    with its owner, when another run holds it.
 
     The kernel keeps the lock, so it ends with the process that holds it, however that ends.
     """
-    descriptor = os.open(site.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(lock or site.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         for attempt in range(LOCK_ATTEMPTS):
             try:

@@ -93,8 +93,10 @@ class Site:
         self.settings = root / "etc" / name
         self.environment = self.settings / "environment"
         self.provisioned = self.settings / "provisioned"
+        self.maintenance = self.settings / "maintenance.conf"
         self.runtime = root / "run" / name
         self.lock = root / "run" / f"{name}-release.lock"
+        self.maintenance_lock = root / "run" / f"{name}-maintenance.lock"
         self.backups = root / "var/backups" / name
         self.cache = root / "var/cache" / name
         self.log = root / "var/log" / name / "releases.jsonl"
