@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from .errors import ReleaseError, unexpected
+from .errors import EXIT_FAILED, ReleaseError, unexpected
 from .health import illness
 from .lock import lock_owner, locked
 from .maintenance import Maintenance, apply, illness_for_visitors
@@ -260,25 +260,28 @@ def maintain(site: Site, arguments: argparse.Namespace, reporter: Reporter) -> i
         message = f"{site.config.domain} is closed for maintenance; {seen}"
         if not wanted.on:
             message = f"{site.config.domain} is open to everybody"
-            problem = illness_for_visitors(site) if site.live() else "nothing is live yet"
-            if problem:
-                exit_status, message = 1, f"maintenance is off, but visitors do not get the site: {problem}"
-    except (
-        Exception
-    ) as error:  # whatever it is: it is reported and recorded, and apply() has put back the file
+            if not site.live():
+                message += ", and nothing is live yet"
+            elif problem := illness_for_visitors(site):
+                exit_status = EXIT_FAILED
+                message = f"maintenance is off, but visitors do not get the site: {problem}"
+    except Exception as error:  # whatever it is: it is reported and recorded, and all is as it was before
         failure = error if isinstance(error, ReleaseError) else unexpected(error)
         exit_status, result, detail = failure.exit_status, failure.status, failure.detail
         unchanged = {True: "; maintenance stays on", False: "; maintenance stays off", None: ""}[was_on]
         message = failure.message + unchanged
     if began and (wanted.on or was_on is not False):
-        told = {
-            name: value for name, value in dataclasses.asdict(wanted).items() if wanted.on and name != "by"
+        entry = {
+            "time": now(),
+            "operation": operation,
+            "by": arguments.by,
+            "status": result,
+            "message": message,
+            "maintenance": dataclasses.asdict(wanted),
+            "detail": detail,
         }
-        entry = {"time": now(), "operation": operation, "by": arguments.by, "status": result}
         try:
-            append_to_history(
-                site, {**entry, "message": message, "maintenance": told or None, "detail": detail}
-            )
+            append_to_history(site, entry)
         except OSError as error:
             reporter.warning("log", f"cannot write {site.log}: {error.strerror}")
     reporter.result(result, message, maintenance=maintenance_of(site)[0])
