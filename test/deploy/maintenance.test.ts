@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { LivePage } from '../../lib/deploy/live.ts';
 import {
@@ -14,6 +16,7 @@ import {
 import { GobootError } from '../../lib/errors.ts';
 import { run } from '../../lib/process.ts';
 import type { SshConnection } from '../../lib/ssh/connection.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const domain = 'shop.example.com';
 const off: MaintenanceState = { on: false, since: '', by: '', allow: [], retry_after: 600, message: '' };
@@ -107,11 +110,16 @@ test('the word me is the address that the login comes from', async () => {
 
 test('the release command gets what was asked for, word by word', async () => {
   const answer = JSON.stringify({ event: 'result', message: 'closed', maintenance: on });
-  // The words, without the option --by, are compared where a shell has read them.
-  const compares = `[ "$*" = "/usr/local/sbin/shop-production-release maintenance on --json $5 --allow=::1 --retry-after=60 --message=Ada's $HOME" ] && echo '${answer}'`;
-  const request = maintenanceRequest('on', { allow: '::1', retryAfter: '60', message: "Ada's $HOME" });
-  const { state, message } = await askForMaintenance(connectionTo(compares), 'shop-production', request);
+  const given = join(temporaryDirectory(), 'words');
+  const connection = connectionTo(`printf '%s\\n' "$@" > ${given}; echo '${answer}'`);
+  const request = maintenanceRequest('on', { allow: '::1,me', retryAfter: '60', message: "Ada's $HOME" });
+  const { state, message } = await askForMaintenance(connection, 'shop-production', request);
   expect({ state, message }).toEqual({ state: on, message: 'closed' });
+  expect(readFileSync(given, 'utf8').trim().split('\n')).toEqual([
+    '/usr/local/sbin/shop-production-release',
+    ...['maintenance', 'on', '--json', expect.stringMatching(/^--by=./)],
+    ...['--allow=::1', '--allow=me', '--retry-after=60', "--message=Ada's $HOME"],
+  ]);
 });
 
 test('what the release command refuses is said in its words, with its exit status', async () => {
