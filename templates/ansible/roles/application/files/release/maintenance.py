@@ -14,7 +14,7 @@ import ipaddress
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .errors import NotYetError, ReleaseError
 from .files import sync_directory, write_atomically
@@ -124,8 +124,10 @@ def put_back_on_failure(site: Site, before: str) -> Iterator[None]:
         yield
     except BaseException:
         write(site, before)
-        if not configuration_error():
-            reload()
+        # It must not hide why this failed.
+        with suppress(ReleaseError):
+            if not configuration_error():
+                reload()
         raise
 
 
