@@ -7,6 +7,7 @@ processes.
 """
 
 import contextlib
+import html
 import http.server
 import io
 import json
@@ -44,7 +45,13 @@ verb=$1; shift
 echo "$verb $*" >> "$STAND_IN/systemctl.log"
 units="$STAND_IN/units"
 case $verb in
-is-active) for unit; do if [ -e "$units/$unit" ]; then echo active; else echo inactive; fi; done ;;
+is-active) for unit; do
+  running="$units/$unit"
+  if [ "$unit" = nginx.service ]; then running="$STAND_IN/bin/nginx"; fi
+  if [ -e "$running" ] && [ ! -e "$STAND_IN/stopped-$unit" ]; then echo active; else echo inactive; fi
+  done ;;
+reload) if [ -e "$STAND_IN/deaf-nginx" ]; then exit 1; fi
+  cp "$STAND_IN/../etc/shop-production/maintenance.conf" "$STAND_IN/loaded.conf" ;;
 list-units) for path in "$units"/*@*; do
   if [ -e "$path" ]; then echo "${path##*/} loaded active running"; fi; done ;;
 show) if [ -e "$units/$2" ]; then echo ActiveState=active; else echo ActiveState=failed; fi ;;
@@ -194,10 +201,42 @@ class Temporary(unittest.TestCase):
         self.directory = Path(directory.name)
 
 
+# Refuses what the real one would refuse, as far as the tests go.
+NGINX = """
+for file in "$STAND_IN/broken.conf" "$STAND_IN/../etc/shop-production/maintenance.conf"; do
+  if grep -q nonsense "$file" 2>/dev/null; then
+    echo "nginx: [warn] something else" >&2
+    echo "nginx: [emerg] unknown directive \\"nonsense\\" in $file:1" >&2
+    exit 1
+  fi
+done
+"""
+
+# Another address of the host: who asks for it counts as a visitor.
+VISITOR = "127.0.0.2"
+
+
 class Frontend(http.server.BaseHTTPRequestHandler):
-    """Passes requests to current/gunicorn.sock, as nginx does."""
+    """Passes requests to current/gunicorn.sock, as nginx does; visitors only while the site is open."""
+
+    def closed(self):
+        """What nginx would tell a visitor, or nothing."""
+        loaded = self.server.stand_in / "loaded.conf"
+        if self.connection.getsockname()[0] != VISITOR or not loaded.exists():
+            return {}
+        text = loaded.read_text()
+        if "default 1;" not in text:
+            return {}
+        told = re.findall(r'_(retry_after|message) { default "(.*)"; }', text)
+        return {name: re.sub(r"\\(.)", r"\1", value) for name, value in told}
 
     def do_GET(self):
+        if told := self.closed():
+            self.send_response(503)
+            self.send_header("Retry-After", told["retry_after"])
+            self.end_headers()
+            self.wfile.write(html.escape(told["message"]).encode())
+            return
         upstream = socket.socket(socket.AF_UNIX)
         with contextlib.closing(upstream):
             try:
@@ -246,6 +285,7 @@ class Host:
         self.program("systemd-run", python + SYSTEMD_RUN)
         self.program("journalctl", shell + 'cat "$STAND_IN/journal/$2" 2>/dev/null')
         self.program("psql", shell + PSQL)
+        self.program("nginx", shell + NGINX)
         self.program("pg_dump", shell + "echo dump")
         self.program("pg_restore", shell + 'grep -q dump "$2"')
         (self.stand_in / "server.py").write_text(SERVER)
@@ -290,8 +330,8 @@ class Host:
             check=True,
             capture_output=True,
         )  # fmt: skip
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Frontend)
-        server.site = self.site
+        server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Frontend)
+        server.site, server.stand_in = self.site, self.stand_in
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
