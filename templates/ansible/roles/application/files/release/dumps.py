@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .errors import ReleaseError
 from .files import open_new, sync_directory
-from .messages import cause, counted, last_lines, megabytes
-from .postgresql import as_site, connection, tables
+from .messages import counted, last_lines, megabytes
+from .postgresql import as_site, complaint, connection, tables
 from .processes import run
 from .site import Site
 
@@ -60,7 +60,7 @@ def write_dump(site: Site, path: Path, *options: str) -> None:
         os.fsync(file.fileno())
     if dumped.returncode:
         lines = last_lines(dumped.stderr)
-        raise ReleaseError(f"the database cannot be dumped: {cause(lines)}", lines)
+        raise ReleaseError(f"the database cannot be dumped: {complaint(lines)}", lines)
 
 
 def verify(site: Site, path: Path, expected: dict[str, str]) -> None:
@@ -73,7 +73,7 @@ def verify(site: Site, path: Path, expected: dict[str, str]) -> None:
     read = run(["pg_restore", f"--file={os.devnull}", path]) if listed.returncode == 0 else listed
     if read.returncode or not path.stat().st_size:
         lines = last_lines(read.stderr)
-        raise ReleaseError(f"the dump of the database cannot be read back: {cause(lines)}", lines)
+        raise ReleaseError(f"the dump of the database cannot be read back: {complaint(lines)}", lines)
     # "3437; 0 16390 TABLE DATA public shop_item shop-production"
     words = [line.split() for line in listed.stdout.splitlines()]
     held = {word[2] for word in words if word[3:5] == ["TABLE", "DATA"]}

@@ -212,10 +212,10 @@ class Judgement:
     def judge_changed(self, operation, target, before, after, known):
         """A column that is not what it was. `known` tells whether the old code uses it."""
         if before["null"] and not after["null"] and (known or not after["default"]):
-            reason = "refuses NULL from now on, and the running release may write it"
-            self.note(
-                self.stops, operation, target, reason, "let a release write a value first, and refuse NULL in a later one"
-            )
+            uses = "may write it" if known else "inserts rows without a value"
+            reason = f"refuses NULL from now on, and the running release {uses}"
+            remedy = "let a release write a value first, and refuse NULL in a later one"
+            self.note(self.stops, operation, target, reason, remedy)
         elif before["default"] and not after["default"] and not after["null"]:
             reason = "loses its default in the database, and the running release may rely on it"
             self.note(self.stops, operation, target, reason, "remove the default in a later release")
