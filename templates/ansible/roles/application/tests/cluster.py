@@ -32,8 +32,8 @@ class Cluster:
         self.directory.chmod(0o755)
         data = self.directory / "data"
         self.run(
-            programs() / "initdb", "--auth=trust", f"--username={ADMINISTRATOR}", "--no-sync", "--encoding=UTF8",
-            "--locale=C.UTF-8", data,
+            programs() / "initdb", "--auth=trust", f"--username={ADMINISTRATOR}", "--no-sync",
+            "--encoding=UTF8", "--locale=C.UTF-8", data,
         )  # fmt: skip
         self.run(
             programs() / "pg_ctl", "--wait", f"--pgdata={data}", f"--log={self.directory / 'log'}",
@@ -47,7 +47,13 @@ class Cluster:
         # Not captured: the server inherits it, and would keep this waiting.
         with tempfile.TemporaryFile("w") as output:
             subprocess.run(
-                argv, check=True, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **identity
+                argv,
+                check=True,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                **identity,
             )
 
     def stop(self):
@@ -90,7 +96,7 @@ class Cluster:
         self.sql(f'drop role if exists "{site}"')
         self.sql(f'create role "{site}" login')
         self.sql(
-            f"create database \"{site}\" owner \"{site}\" template template0 encoding 'UTF8' "
+            f'create database "{site}" owner "{site}" template template0 encoding \'UTF8\' '
             "lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8'"
         )
         self.sql(f'revoke all on database "{site}" from public')

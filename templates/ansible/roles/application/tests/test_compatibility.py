@@ -26,7 +26,9 @@ if DJANGO:
 
 def load():
     """The module, as a release's Python gets it: from its text."""
-    specification = importlib.util.spec_from_file_location("compatibility", SCRIPTS / "release_compatibility.py")
+    specification = importlib.util.spec_from_file_location(
+        "compatibility", SCRIPTS / "release_compatibility.py"
+    )
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
@@ -91,7 +93,8 @@ class JudgeTest(unittest.TestCase):
             self.assertEqual(finding["migration"], "shop.0002_change")
             self.assertTrue(finding["remedy"])
         return [
-            [(finding["target"], finding["reason"]) for finding in judged[kind]] for kind in ("stops", "warnings")
+            [(finding["target"], finding["reason"]) for finding in judged[kind]]
+            for kind in ("stops", "warnings")
         ]
 
     def assert_stops(self, target, reason, *done):
@@ -126,7 +129,9 @@ class JudgeTest(unittest.TestCase):
 
     def test_a_renamed_field(self):
         self.assert_stops(
-            "shop_item.note", "renames column note to remark", operations.RenameField("Item", "note", "remark")
+            "shop_item.note",
+            "renames column note to remark",
+            operations.RenameField("Item", "note", "remark"),
         )
 
     def test_a_renamed_model(self):
@@ -140,30 +145,46 @@ class JudgeTest(unittest.TestCase):
         self.assert_stops("plain", "removes the table", operations.DeleteModel("Plain"))
 
     def test_another_table(self):
-        self.assert_stops("plain", "renames table plain to other", operations.AlterModelTable("Plain", "other"))
+        self.assert_stops(
+            "plain", "renames table plain to other", operations.AlterModelTable("Plain", "other")
+        )
 
     def test_another_column(self):
         self.assert_stops(
-            "shop_item.name", "renames column name to title", self.alter(models.CharField(max_length=50, db_column="title"))
+            "shop_item.name",
+            "renames column name to title",
+            self.alter(models.CharField(max_length=50, db_column="title")),
         )
 
     def test_a_new_field_that_must_have_a_value(self):
         self.assert_stops("shop_item.price", "must have a value", self.add(models.IntegerField(default=0)))
-        self.assert_stops("shop_item.label_id", "must have a value", self.add(models.ForeignKey("shop.Label", models.CASCADE, default=1), "label"))
+        self.assert_stops(
+            "shop_item.label_id",
+            "must have a value",
+            self.add(models.ForeignKey("shop.Label", models.CASCADE, default=1), "label"),
+        )
 
     def test_an_order_column(self):
-        self.assert_stops("shop_item._order", "must have a value", operations.AlterOrderWithRespectTo("Item", "tag"))
+        self.assert_stops(
+            "shop_item._order", "must have a value", operations.AlterOrderWithRespectTo("Item", "tag")
+        )
 
     def test_null_that_is_refused(self):
         self.assert_stops("shop_item.note", "refuses NULL", self.alter(models.TextField(default=""), "note"))
         self.setUp()
-        self.assert_stops("shop_item.note", "refuses NULL", self.alter(models.TextField(db_default=""), "note"))
+        self.assert_stops(
+            "shop_item.note", "refuses NULL", self.alter(models.TextField(db_default=""), "note")
+        )
 
     def test_a_default_that_goes(self):
-        self.assert_stops("shop_item.count", "loses its default", self.alter(models.IntegerField(default=0), "count"))
+        self.assert_stops(
+            "shop_item.count", "loses its default", self.alter(models.IntegerField(default=0), "count")
+        )
 
     def test_a_narrower_type(self):
-        self.assert_stops("shop_item.name", "from varchar(50) to varchar(20)", self.alter(models.CharField(max_length=20)))
+        self.assert_stops(
+            "shop_item.name", "from varchar(50) to varchar(20)", self.alter(models.CharField(max_length=20))
+        )
         self.setUp()
         self.assert_stops("shop_item.name", "from varchar(50) to integer", self.alter(models.IntegerField()))
 
@@ -179,7 +200,10 @@ class JudgeTest(unittest.TestCase):
 
     def test_a_column_that_is_filled_and_then_closed_in_the_same_release(self):
         self.assert_stops(
-            "shop_item.price", "refuses NULL", self.add(models.IntegerField(null=True)), self.alter(models.IntegerField(), "price")
+            "shop_item.price",
+            "refuses NULL",
+            self.add(models.IntegerField(null=True)),
+            self.alter(models.IntegerField(), "price"),
         )
 
     # Warnings
@@ -187,7 +211,9 @@ class JudgeTest(unittest.TestCase):
     def test_code_cannot_be_judged(self):
         for operation in (operations.RunSQL("drop table x"), operations.RunPython(print)):
             self.assert_warns("", "cannot be judged", operation)
-        self.assert_safe(operations.RunSQL("select 1", elidable=True), operations.RunPython(operations.RunPython.noop))
+        self.assert_safe(
+            operations.RunSQL("select 1", elidable=True), operations.RunPython(operations.RunPython.noop)
+        )
         self.assert_safe(operations.RunSQL(operations.RunSQL.noop))
 
     def test_constraints(self):
@@ -195,9 +221,15 @@ class JudgeTest(unittest.TestCase):
             "shop_item", "adds constraint named",
             operations.AddConstraint("Item", models.UniqueConstraint(fields=["name"], name="named")),
         )  # fmt: skip
-        self.assert_warns("shop_item", "unique (name, note)", operations.AlterUniqueTogether("Item", {("name", "note")}))
-        self.assert_warns("shop_item.name", "becomes unique", self.alter(models.CharField(max_length=50, unique=True)))
-        self.assert_warns("shop_item.count", "gets a check", self.alter(models.PositiveIntegerField(db_default=0), "count"))
+        self.assert_warns(
+            "shop_item", "unique (name, note)", operations.AlterUniqueTogether("Item", {("name", "note")})
+        )
+        self.assert_warns(
+            "shop_item.name", "becomes unique", self.alter(models.CharField(max_length=50, unique=True))
+        )
+        self.assert_warns(
+            "shop_item.count", "gets a check", self.alter(models.PositiveIntegerField(db_default=0), "count")
+        )
 
     # Safe
 
@@ -206,7 +238,12 @@ class JudgeTest(unittest.TestCase):
             self.add(models.IntegerField(null=True)),
             self.add(models.IntegerField(db_default=1), "size"),
             self.add(models.ManyToManyField("shop.Label"), "labels"),
-            self.add(models.GeneratedField(expression=models.F("count") + 1, output_field=models.IntegerField(), db_persist=True), "more"),
+            self.add(
+                models.GeneratedField(
+                    expression=models.F("count") + 1, output_field=models.IntegerField(), db_persist=True
+                ),
+                "more",
+            ),
             self.alter(models.CharField(max_length=80)),
             self.alter(models.BigIntegerField(db_default=0), "count"),
             operations.CreateModel("New", [("id", models.BigAutoField(primary_key=True))]),
@@ -218,7 +255,9 @@ class JudgeTest(unittest.TestCase):
 
     def test_what_the_same_plan_has_made(self):
         self.assert_safe(
-            operations.CreateModel("New", [("id", models.BigAutoField(primary_key=True)), ("old", models.IntegerField())]),
+            operations.CreateModel(
+                "New", [("id", models.BigAutoField(primary_key=True)), ("old", models.IntegerField())]
+            ),
             operations.AddField("New", "size", models.IntegerField(default=1)),
             operations.AddConstraint("New", models.UniqueConstraint(fields=["size"], name="one")),
             operations.RenameField("New", "old", "older"),
@@ -234,8 +273,14 @@ class JudgeTest(unittest.TestCase):
         remove = operations.RemoveField("Item", "note")
         self.assert_safe(operations.SeparateDatabaseAndState(state_operations=[remove]))
         self.setUp()
-        self.assert_stops("shop_item.note", "removes the column", operations.SeparateDatabaseAndState(database_operations=[remove]))
+        self.assert_stops(
+            "shop_item.note",
+            "removes the column",
+            operations.SeparateDatabaseAndState(database_operations=[remove]),
+        )
 
     def test_models_without_a_table(self):
-        create = operations.CreateModel("View", [("id", models.BigAutoField(primary_key=True))], options={"managed": False})
+        create = operations.CreateModel(
+            "View", [("id", models.BigAutoField(primary_key=True))], options={"managed": False}
+        )
         self.assert_safe(create, operations.DeleteModel("View"))

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import time
 import unittest
-from pathlib import Path
 
 from release import commands, databases, differences, dumps
 from release.errors import ReleaseError
@@ -127,7 +126,7 @@ class MigrationTest(DataTest):
         self.deploy(ITEMS)
         name = self.deploy(PRICES)
         live = self.site.live()
-        (first, second) = dumps.dumps(self.site)
+        (_, second) = dumps.dumps(self.site)
         self.assertEqual(second.name, f"before-{name}.dump")
         self.assertEqual((live.migrations, live.dump), (["shop.0002"], str(second)))
         self.assertEqual(live.dump_size, second.stat().st_size)
@@ -146,10 +145,15 @@ class MigrationTest(DataTest):
         self.assertEqual([release.id for release in self.site.kept_releases()], names[:1:-1])
 
     def test_a_lock_that_is_not_to_be_had_is_explained(self):
-        self.enterContext(changed(database, LOCK_TIMEOUT="700ms", MIGRATION_ATTEMPTS=2, MIGRATION_PAUSE_SECONDS=0))
+        self.enterContext(
+            changed(database, LOCK_TIMEOUT="700ms", MIGRATION_ATTEMPTS=2, MIGRATION_PAUSE_SECONDS=0)
+        )
         live = self.deploy(ITEMS)
         holder = self.cluster.session(
-            SITE, "set application_name to 'report'", "begin", "insert into item values (1, 'Ada''s password')"
+            SITE,
+            "set application_name to 'report'",
+            "begin",
+            "insert into item values (1, 'Ada''s password')",
         )
         self.addCleanup(close, holder)
         status, events = self.try_deploy(PRICES)
@@ -158,8 +162,9 @@ class MigrationTest(DataTest):
         pid = self.cluster.sql("select pid from pg_stat_activity where application_name = 'report'")
         self.assertRegex(
             message,
-            r"the migration shop.0002 did not get its lock in 2 attempts of 700ms: it needs AccessExclusiveLock on "
-            rf"item, and process {pid} \(user postgres, application report\) has held a lock on that for up to \d+ s: "
+            r"the migration shop.0002 did not get its lock in 2 attempts of 700ms: "
+            rf"it needs AccessExclusiveLock on item, and process {pid} \(user postgres, application report\) "
+            r"has held a lock on that for up to \d+ s: "
             r"it is idle in transaction since [\d:]+ UTC\. Let it end, or end it with: .*terminate.*"
             r"the database is as it was",
         )
@@ -241,13 +246,17 @@ class RestoreTest(DataTest):
         self.assertEqual(self.items(), "1one 2TWO 4four 5five 6six")
         self.assertEqual(self.cluster.databases(), ["postgres", SITE])
         self.assertEqual(self.host.answers(), self.third)
-        self.assertEqual(self.host.units(), [self.site.beat, self.site.web(self.third), self.site.worker(self.third)])
+        self.assertEqual(
+            self.host.units(), [self.site.beat, self.site.web(self.third), self.site.worker(self.third)]
+        )
         self.assertFalse(restoring.mark(self.site).exists())
 
     def test_says_what_would_be_lost(self):
         status, events = self.rollback()
         self.assertEqual((status, events[-1]["status"]), (2, "confirmation-needed"), events)
-        found = {e["table"]: (e["lost"], e["returning"], e["only"]) for e in events if e["event"] == "difference"}
+        found = {
+            e["table"]: (e["lost"], e["returning"], e["only"]) for e in events if e["event"] == "difference"
+        }
         self.assertEqual(
             found,
             {
@@ -256,27 +265,39 @@ class RestoreTest(DataTest):
                 "public.django_migrations": (1, 0, ""),
             },
         )
-        self.assertIn("public.item: 3 rows added or changed since, 2 rows changed or deleted since", events[-1]["message"])
+        self.assertIn(
+            "5 rows of now would be lost and 2 rows of then would come back, in 3 tables",
+            events[-1]["message"],
+        )
         self.assertNotIn("five", self.messages())
         self.unchanged()
 
     def test_goes_back_with_the_data(self):
-        self.cluster.sql(f"alter database \"{SITE}\" set search_path to public, other")
+        self.cluster.sql(f'alter database "{SITE}" set search_path to public, other')
         self.cluster.sql(f"alter database \"{SITE}\" set statement_timeout to '1min'")
-        look = "select pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba), datacl from pg_database where datname = "
+        look = (
+            "select pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba), datacl "
+            "from pg_database where datname ="
+        )
         before = self.cluster.sql(f"{look} '{SITE}'")
         status, events = self.rollback(accept_loss=True)
-        self.assertEqual((status, events[-1]["status"], self.host.answers()), (0, "rolled-back", self.first), events)
+        self.assertEqual(
+            (status, events[-1]["status"], self.host.answers()), (0, "rolled-back", self.first), events
+        )
         self.assertEqual(self.items(), "1one 2two 3three 4four")
         (replaced,) = [name for name in self.cluster.databases() if "_replaced_" in name]
         self.assertEqual(self.items(replaced), "1one 2TWO 4four 5five 6six")
-        self.assertRegex(events[-1]["message"], rf"outage for \d+\.\d s; .*psql {replaced}.*dropdb {replaced}")
+        self.assertRegex(
+            events[-1]["message"], rf"outage for \d+\.\d s; .*psql {replaced}.*dropdb {replaced}"
+        )
         self.assertEqual(self.cluster.sql(f"{look} '{SITE}'"), before)
         self.assertEqual(self.sql("show search_path; show statement_timeout"), "public, other\n1min")
         self.assertEqual(
             self.host.units(), [self.site.beat, self.site.web(self.first), self.site.worker(self.first)]
         )
-        self.assertEqual([path.name for path in self.site.backups.glob("restored-*")], [f"restored-{self.second}.dump"])
+        self.assertEqual(
+            [path.name for path in self.site.backups.glob("restored-*")], [f"restored-{self.second}.dump"]
+        )
         # What followed is undone: its code could not live with this database.
         status, events = self.host.run("rollback", release=self.second)
         self.assertEqual(status, 2)
@@ -330,7 +351,9 @@ class RestoreTest(DataTest):
 
     def test_a_name_that_is_taken_leaves_all_as_it_was(self):
         taken = databases.replaced_name(self.site)
-        self.enterContext(changed(databases, replaced_name=lambda site: taken, TERMINATE=f'create database "{taken}";'))
+        self.enterContext(
+            changed(databases, replaced_name=lambda site: taken, TERMINATE=f'create database "{taken}";')
+        )
         status, events = self.rollback(accept_loss=True)
         self.assertEqual(status, 1, events)
         self.assertEqual(self.items(), "1one 2TWO 4four 5five 6six")

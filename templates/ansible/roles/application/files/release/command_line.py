@@ -34,9 +34,7 @@ def parser() -> Parser:
         epilog="Exit status: 0 done or unchanged, 1 failed, 2 wrong usage, 75 another run is busy.",
         allow_abbrev=False,
     )
-    top.add_argument(
-        "--config", type=absolute, metavar="FILE", help="default: /etc/<site>/release.json"
-    )
+    top.add_argument("--config", type=absolute, metavar="FILE", help="default: /etc/<site>/release.json")
     top.add_argument("--in-unit", help=argparse.SUPPRESS)
     commands = top.add_subparsers(
         dest="command", required=True, parser_class=functools.partial(Parser, allow_abbrev=False)
@@ -76,7 +74,7 @@ def parser() -> Parser:
     command.add_argument(
         "--with-db",
         action="store_true",
-        help="with the data from before its successor's migrations; without --accept-loss, say what would be lost",
+        help="with the data of then too; says what would be lost, unless --accept-loss is given",
     )
     command.add_argument(
         "--accept-loss", action="store_true", help="with --with-db: lose what has been written since"

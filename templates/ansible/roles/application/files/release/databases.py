@@ -80,7 +80,10 @@ def replaced_databases(site: Site) -> list[str]:
 
 def exists(site: Site, name: str) -> bool:
     """Whether there is a database of this name."""
-    return administer(site, "select from pg_database where datname = :'name'; select :ROW_COUNT", name=name) == "1"
+    return (
+        administer(site, "select from pg_database where datname = :'name'; select :ROW_COUNT", name=name)
+        == "1"
+    )
 
 
 def create_beside(site: Site, name: str) -> None:
@@ -130,7 +133,10 @@ def swap(site: Site, name: str, other: str) -> None:
             administer(site, TERMINATE + SWAP, site=site.name, name=name, other=other)
             return
         except ReleaseError as failure:
-            if "is being accessed by other users" not in "\n".join(failure.detail) or attempt == RENAME_ATTEMPTS:
+            if (
+                "is being accessed by other users" not in "\n".join(failure.detail)
+                or attempt == RENAME_ATTEMPTS
+            ):
                 raise
 
 

@@ -73,7 +73,9 @@ def differences(site: Site, live: str, restored: str) -> list[Difference]:
             if lost or returning:
                 found.append(Difference(table, lost, returning))
     found += [Difference(table, count(site, live, table), 0, "now") for table in now if table not in then]
-    found += [Difference(table, 0, count(site, restored, table), "dump") for table in then if table not in now]
+    found += [
+        Difference(table, 0, count(site, restored, table), "dump") for table in then if table not in now
+    ]
     return sorted(found)
 
 
@@ -92,7 +94,7 @@ def hashes(site: Site, database: str, columns: dict[str, list[str]]) -> Iterator
     questions = ["begin transaction isolation level repeatable read read only;"]
     for table, names in columns.items():
         questions.append(
-            f"copy (select md5(row({', '.join(names)})::text) collate \"C\" from {table} order by 1) to stdout;"
+            f'copy (select md5(row({", ".join(names)})::text) collate "C" from {table} order by 1) to stdout;'
         )
         questions.append(f"\\echo {END}")
     with tempfile.TemporaryFile("w+") as script, tempfile.TemporaryFile("w+") as errors:

@@ -65,7 +65,9 @@ def administer(site: Site, sql: str, /, **variables: str) -> str:
     """
     settings = [f"--set={name}={value}" for name, value in variables.items()]
     asked = run(
-        [*PSQL, *settings, *connection(site, ADMINISTRATOR, ADMINISTRATOR)], input=sql, **as_administrator(site)
+        [*PSQL, *settings, *connection(site, ADMINISTRATOR, ADMINISTRATOR)],
+        input=sql,
+        **as_administrator(site),
     )
     if asked.returncode:
         lines = last_lines(asked.stderr)

@@ -160,10 +160,16 @@ class Judgement:
                 continue
             if len(gone) == len(fresh):
                 reason = OFTEN_A_RENAME.format(old=f"table {table}", new=fresh[gone.index(table)])
-                self.note(self.stops, operation, table, f"{reason}, and the running release uses it", ADD_FIRST)
+                self.note(
+                    self.stops, operation, table, f"{reason}, and the running release uses it", ADD_FIRST
+                )
             else:
                 self.note(
-                    self.stops, operation, table, "removes the table, and the running release uses it", REMOVE_LATER
+                    self.stops,
+                    operation,
+                    table,
+                    "removes the table, and the running release uses it",
+                    REMOVE_LATER,
                 )
         self.new_tables.update(fresh)
         for table, columns in after.items():
@@ -185,7 +191,11 @@ class Judgement:
             else:
                 reason, remedy = "removes the column", REMOVE_LATER
             self.note(
-                self.stops, operation, target, f"{reason}, and the running release reads and writes it", remedy
+                self.stops,
+                operation,
+                target,
+                f"{reason}, and the running release reads and writes it",
+                remedy,
             )
         for column in fresh:
             self.new_columns.add((table, column))
@@ -204,8 +214,8 @@ class Judgement:
                 self.stops,
                 operation,
                 target,
-                "adds a column that must have a value, and the running release inserts rows without one (Django "
-                "removes a default= from the database again)",
+                "adds a column that must have a value, and the running release inserts rows without one "
+                "(Django removes a default= from the database again)",
                 GIVE_DEFAULT,
             )
 
@@ -222,12 +232,17 @@ class Judgement:
         if not known:
             return
         if before["generated"] != after["generated"] or not fits(before["type"], after["type"]):
-            reason = f"changes from {before['type']} to {after['type']}, and what the running release writes may not fit"
+            change = f"changes from {before['type']} to {after['type']}"
+            reason = f"{change}, and what the running release writes may not fit"
             self.note(self.stops, operation, target, reason, CONVERT_LATER)
         if after["references"] and before["references"] not in ("", after["references"]):
             reason = f"refers to {after['references']} instead of {before['references']}"
             self.note(self.stops, operation, target, reason, CONVERT_LATER)
-        for name, what in (("unique", "becomes unique"), ("check", "gets a check"), ("references", "gets a foreign key")):
+        for name, what in (
+            ("unique", "becomes unique"),
+            ("check", "gets a check"),
+            ("references", "gets a foreign key"),
+        ):
             if after[name] and not before[name]:
                 reason = f"{what}: what the running release writes may be refused"
                 remedy = "make sure that the running release keeps to it already"
@@ -256,7 +271,7 @@ def fits(old, new):
     old_sizes, new_sizes = list(map(int, old_sizes)), list(map(int, new_sizes))
     texts = ("varchar", "character varying", "text")
     if old_name in texts and new_name in texts:
-        return not new_sizes or bool(old_sizes) and old_sizes[0] <= new_sizes[0]
+        return not new_sizes or (bool(old_sizes) and old_sizes[0] <= new_sizes[0])
     if old_name == new_name == "numeric" and len(old_sizes) == len(new_sizes) == 2:
         whole = old_sizes[0] - old_sizes[1] <= new_sizes[0] - new_sizes[1]
         return whole and old_sizes[1] <= new_sizes[1]

@@ -44,7 +44,8 @@ def tidy(transaction: Transaction) -> str:
         systemctl("stop", "--no-block", *stray)
     if not removed and not stray and not repaired:
         raise Skipped("nothing was left behind")
-    return f"{repaired}{'; ' if repaired else ''}removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    cleaned = f"removed {counted(removed, 'leftover')}, {counted(len(stray), 'unit')} told to stop"
+    return f"{repaired}; {cleaned}" if repaired else cleaned
 
 
 def check_room(transaction: Transaction) -> str:

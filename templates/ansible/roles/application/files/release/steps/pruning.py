@@ -81,9 +81,7 @@ def prune_dumps(site: Site, kept: Sequence[Release]) -> int:
     stay = {release.id for release in kept}
     oldest = min(release.id for release in kept if release.status in (GOOD, WITHDRAWN))
     unused = [
-        path
-        for path in dumps(site)
-        if release_of_dump(path) not in stay and release_of_dump(path) < oldest
+        path for path in dumps(site) if release_of_dump(path) not in stay and release_of_dump(path) < oldest
     ]
     for path in unused:
         path.unlink()

@@ -69,7 +69,9 @@ def choose_dump(transaction: Transaction) -> str:
         each.id for each in site.kept_releases() if release.id < each.id <= live.id and each.migrations
     ]
     if migrated and min(migrated) < release_of_dump(later[0]):
-        raise ReleaseError(f"the dump from before the migrations of {min(migrated)} is gone from {site.backups}")
+        raise ReleaseError(
+            f"the dump from before the migrations of {min(migrated)} is gone from {site.backups}"
+        )
     transaction.dump = later[0]
     size = later[0].stat().st_size
     return f"{later[0]} ({megabytes(size)}, made {made_at(later[0])})"
@@ -111,28 +113,24 @@ def require_acceptance(transaction: Transaction) -> str:
     assert dump is not None
     found = differences(site, site.name, databases.scratch_name(site))
     for difference in found:
-        transaction.reporter.event(
-            f"    {difference.describe()}", event="difference", **difference._asdict()
-        )
+        transaction.reporter.event(f"    {difference.describe()}", event="difference", **difference._asdict())
     summary = summarize(found)
     if transaction.request.accept_loss:
         return f"accepted: {summary}"
     raise ConfirmationNeededError(
         f"going back to {transaction.release.id} restores the dump made {made_at(dump)}: {summary}. "
-        "Nothing has been changed. To lose that, give --accept-loss too",
-        [difference.describe() for difference in found],
+        "Nothing has been changed. To lose that, give --accept-loss too"
     )
 
 
 def summarize(found: list[Difference]) -> str:
-    """All differences in one sentence."""
+    """How much all differences are together. Each of them has been reported."""
     if not found:
         return "no row would be lost"
-    tables = "; ".join(difference.describe() for difference in found)
     lost, returning = (sum(getattr(each, name) for each in found) for name in ("lost", "returning"))
     return (
         f"{counted(lost, 'row')} of now would be lost and {counted(returning, 'row')} of then would come "
-        f"back in {counted(len(found), 'table')} ({tables})"
+        f"back, in {counted(len(found), 'table')}"
     )
 
 
