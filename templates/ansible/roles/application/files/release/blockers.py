@@ -25,7 +25,9 @@ select json_build_object(
   'application', holder.application_name,
   'state', holder.state,
   'since', to_char(holder.state_change at time zone 'utc', 'HH24:MI:SS'),
-  'seconds', round(extract(epoch from clock_timestamp() - coalesce(holder.xact_start, holder.backend_start))),
+  'seconds', round(extract(
+    epoch from clock_timestamp() - coalesce(holder.xact_start, holder.backend_start)
+  )),
   'command', upper(substring(holder.query from '^\s*([A-Za-z]+)')),
   'on', substring(
     holder.query from '(?i)\m(?:from|into|update|table|lock)\s+(?:only\s+|table\s+)?([\w.]+|"[^"]+"(?:\."[^"]+")?)'
@@ -85,7 +87,8 @@ def watched(site: Site) -> Iterator[list[dict[str, Any]]]:
 
 def describe_blocker(blocker: dict[str, Any]) -> str:
     """What a migration waits for, who has it, and what can be done."""
-    who = f"process {blocker['pid']} (user {blocker['user']}, application {blocker['application'] or 'unnamed'})"
+    application = blocker["application"] or "unnamed"
+    who = f"process {blocker['pid']} (user {blocker['user']}, application {application})"
     if str(blocker["state"]).startswith("idle in transaction"):
         doing = f"{blocker['state']} since {blocker['since']} UTC"
     else:

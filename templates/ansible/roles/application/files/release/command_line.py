@@ -96,7 +96,7 @@ def parser() -> Parser:
     command.add_argument(
         "--with-db",
         action="store_true",
-        help="with the data from before its successor's migrations; without --accept-loss, say what would be lost",
+        help="with the data of then too; says what would be lost, unless --accept-loss is given",
     )
     command.add_argument(
         "--accept-loss", action="store_true", help="with --with-db: lose what has been written since"
