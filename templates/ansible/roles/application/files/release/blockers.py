@@ -15,7 +15,7 @@ from .site import Site
 # How PostgreSQL knows the connection of a migration.
 APPLICATION = "release-migrate"
 LOOK_SECONDS = 0.5
-# Of a query only its kind and its table: its values may be anybody's data.
+# Of a query only its kind, and its table if there is one of that name: its values may be anybody's data.
 WAITING = r"""
 select json_build_object(
   'lock', waiting.mode,
@@ -29,9 +29,10 @@ select json_build_object(
     epoch from clock_timestamp() - coalesce(holder.xact_start, holder.backend_start)
   )),
   'command', upper(substring(holder.query from '^\s*([A-Za-z]+)')),
-  'on', substring(
-    holder.query from '(?i)\m(?:from|into|update|table|lock)\s+(?:only\s+|table\s+)?([\w.]+|"[^"]+"(?:\."[^"]+")?)'
-  )
+  'on', to_regclass(substring(
+    regexp_replace(holder.query, '''[^'']*''', '', 'g') from
+    '(?i)\m(?:from|into|update|table)\s+(?:only\s+)?([a-z_]\w*(?:\.[a-z_]\w*)?|"[^"]+")'
+  ))::text
 )
 from pg_stat_activity migration
 join pg_locks waiting on waiting.pid = migration.pid and not waiting.granted
