@@ -27,7 +27,7 @@ class MaintenanceTest(unittest.TestCase):
         self.site = self.host.site
         self.site.maintenance.write_text(FRESH)
         self.replace("own_address", lambda: VISITOR)
-        self.replace("RELOAD_SECONDS", 0.2)
+        self.replace("ANSWER_SECONDS", 0.2)
 
     def replace(self, name, value):
         """Gives a name of the module another value until the test ends."""

@@ -15,6 +15,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from .errors import NotYetError, ReleaseError
 from .files import sync_directory, write_atomically
@@ -25,7 +26,9 @@ from .site import Site
 
 NGINX = "nginx.service"
 # How long the processes of nginx with the configuration of before may take to step aside.
-RELOAD_SECONDS = 10.0
+RELOAD_SECONDS = 30.0
+# How long the site may take to answer as it should after that.
+ANSWER_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 600
 # The release command asks from here whether a release is well, also while the site is closed.
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -147,12 +150,34 @@ def configuration_error() -> str:
 
 
 def reload() -> None:
-    """Makes nginx read its configuration: running requests are answered as they began."""
+    """
+    Makes nginx read its configuration: running requests are answered as they began. Returns when no
+    request that comes now is answered as before.
+    """
+    old = workers()
     reloaded = systemctl("reload", NGINX)
     if reloaded.returncode:
-        raise ReleaseError(
-            f"nginx cannot be reloaded: see systemctl status {NGINX}", last_lines(reloaded.stderr)
-        )
+        detail = last_lines(reloaded.stderr)
+        raise ReleaseError(f"nginx cannot be reloaded: see systemctl status {NGINX}", detail)
+
+    def ask_for_old_workers() -> None:
+        if old & workers():
+            raise NotYetError("nginx goes on with the configuration of before")
+
+    persist(ask_for_old_workers, RELOAD_SECONDS)
+
+
+def workers() -> set[int]:
+    """The processes of nginx that take new requests. Those that only end old ones say so in their title."""
+    master = systemctl("show", "--property=MainPID", "--value", NGINX).stdout.strip()
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+            title = (process / "cmdline").read_bytes().rstrip(b"\0 ")
+            if parent == master and title == b"nginx: worker process":
+                found.add(int(process.name))
+    return found
 
 
 def own_address() -> str | None:
@@ -184,7 +209,7 @@ def look_as_a_visitor(site: Site, state: Maintenance) -> str:
     if any(ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in state.allow):
         return f"not looked at as a visitor: this host's own address, {address}, is let in"
     try:
-        persist(lambda: ask_closed_site(site, state, address), RELOAD_SECONDS)
+        persist(lambda: ask_closed_site(site, state, address), ANSWER_SECONDS)
     except OSError as error:
         return f"not looked at as a visitor: {address} does not answer ({error or type(error).__name__})"
     return f"{address} gets 503 and may ask again after {state.retry_after} seconds"
@@ -217,7 +242,7 @@ def illness_for_visitors(site: Site) -> str:
     try:
         persist(
             lambda: ask_health(LocalTlsConnection(domain, site.https_port, address), "/health/", domain),
-            RELOAD_SECONDS,
+            ANSWER_SECONDS,
         )
     except ReleaseError as failure:
         return failure.message
