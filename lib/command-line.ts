@@ -21,15 +21,17 @@ interface Flag {
   flag: string;
   short?: string;
   takesValue: boolean;
+  repeatable?: boolean;
 }
 
 function flagsOf(definition: CommandDefinition): Flag[] {
   const asked = definition.questions.flatMap(({ flag, short }) =>
     flag ? [{ flag, takesValue: true, ...(short && { short }) }] : [],
   );
-  const others = definition.switches.map(({ flag, short, value }) => ({
+  const others = definition.switches.map(({ flag, short, value, repeatable }) => ({
     flag,
     takesValue: value !== undefined,
+    ...(repeatable && { repeatable }),
     ...(short && { short }),
   }));
   return [...asked, ...others];
@@ -91,12 +93,14 @@ export function parseCommandLine(words: readonly string[], definition: CommandDe
       if (foreignFlags.includes(token.name)) continue;
       throw usageError(`Unknown option ${token.rawName}`, unknownFlagRemedy(token.name, flags));
     }
-    if (line.values[flag.flag] !== undefined) {
+    const before = line.values[flag.flag];
+    if (before !== undefined && !flag.repeatable) {
       throw usageError(`--${flag.flag} was given more than once`, 'Give it once.');
     }
-    line.values[flag.flag] = flag.takesValue
+    const value = flag.takesValue
       ? requiredValue(flag, token.value, token.inlineValue ?? false)
       : switchValue(flag, token.value);
+    line.values[flag.flag] = before === undefined ? value : `${before},${value}`;
   }
   const surplus = line.positionals[definition.positionals.length];
   if (surplus !== undefined) {

@@ -215,6 +215,8 @@ export interface Switch {
   description: string;
   /** The placeholder of its value; a switch without one is on or off. */
   value?: string;
+  /** Whether it may be given several times; its values are then joined by commas. */
+  repeatable?: true;
 }
 
 /** Flags that every command takes. */
@@ -249,6 +251,19 @@ export const switches = {
   wait: { flag: 'wait', value: 'SECONDS', description: 'Wait so long for another run on the server to end' },
   provision: { flag: 'provision', description: 'Provision even when nothing has changed' },
   environment: { flag: 'environment', value: 'NAME', description: 'Environment; production unless given' },
+  allow: {
+    flag: 'allow',
+    value: 'ADDRESS',
+    description:
+      'Who sees the site all the same: an address, a network, or “me” for where this login comes from; several with commas or given again',
+    repeatable: true,
+  },
+  retryAfter: {
+    flag: 'retry-after',
+    value: 'SECONDS',
+    description: 'When browsers and search engines may ask again; 600 unless given',
+  },
+  message: { flag: 'message', value: 'TEXT', description: 'What the page tells visitors, in one line' },
   os: {
     flag: 'os',
     value: 'OS',

@@ -95,3 +95,10 @@ test('a process that yo did not start for this generator alone has no such words
   expect(wordsAfterNamespace(['node', 'vitest', 'run'], 'goboot:app')).toBeUndefined();
   expect(wordsAfterNamespace(['node', 'yo', 'goboot', 'a,', 'other', 'b'], 'goboot:app')).toBeUndefined();
 });
+
+test('a flag that may be repeated collects its values; another may not', () => {
+  const repeated = { questions: [], switches: [switches.allow, switches.message], positionals: [] };
+  const words = ['--allow', '203.0.113.7', '--allow=::1,me'];
+  expect(parseCommandLine(words, repeated).values.allow).toBe('203.0.113.7,::1,me');
+  expect(() => parseCommandLine(['--message=a', '--message=b'], repeated)).toThrow(/more than once/);
+});

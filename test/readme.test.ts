@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { packageRoot } from '../lib/paths.ts';
@@ -9,6 +9,12 @@ const { scripts } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), '
 
 test('the README lists the options that there are', () => {
   expect(withOptions(readme), 'run: npm run update:readme').toBe(readme);
+});
+
+test('the README names every sub-generator, of which each is a folder', () => {
+  const others = readdirSync(join(packageRoot, 'generators')).filter((name) => name !== 'app');
+  expect(others.length).toBeGreaterThan(1);
+  expect(others.filter((name) => !readme.includes(`| \`yo goboot:${name}`))).toEqual([]);
 });
 
 test('the scripts that the documents name exist', () => {

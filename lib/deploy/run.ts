@@ -47,10 +47,13 @@ export function liveResult(
       page: { status: proof.page.status, milliseconds: proof.page.milliseconds },
       certificate: proof.page.certificate,
       services: proof.services,
+      ...(proof.maintenance && { maintenance: proof.maintenance }),
       seconds: Object.fromEntries(times),
     },
     lines: [
-      `https://${domain}/ is live.`,
+      proof.maintenance
+        ? `The release is live, and https://${domain}/ stays closed until: yo goboot:maintenance off`
+        : `https://${domain}/ is live.`,
       '',
       ...proofLines(proof, domain).map((line) => `  ${line}`),
       `  ${total}`,

@@ -9,6 +9,7 @@ import { count } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import { provisionFingerprint } from './fingerprint.ts';
 import type { LivePage } from './live.ts';
+import { type MaintenanceState, releaseStatus } from './maintenance.ts';
 import { runReleaseCommand, slowestSteps, throwOnFailure } from './release-command.ts';
 
 /** One site to work on: where its project is, how its host is reached, and who is told. */
@@ -212,11 +213,14 @@ export interface Proof {
   /** By service: what answered, and in how many seconds. */
   services: Record<string, { ok: boolean; detail: string; seconds: number }>;
   release: string;
+  /** While visitors are kept out on purpose. */
+  maintenance?: MaintenanceState;
 }
 
 /**
  * Looks at the site as a visitor does, and lets it use each of its services: a row through PostgreSQL, a value
- * through memcached, a task through RabbitMQ to the worker and back.
+ * through memcached, a task through RabbitMQ to the worker and back. While the site is closed for maintenance a visitor
+ * must get the page that says so, and the site is asked from its own host.
  *
  * Throws a GobootError when the page or a service fails.
  */
@@ -236,6 +240,8 @@ export async function proveSite(
         await fetchLivePage(visit),
         await fetchLivePage({ ...visit, path: '/health/' }),
       ];
+      const closed = page.status === 503 ? await closedAndWell(connection, environment) : undefined;
+      if (closed) return { page, services, ...closed };
       if (page.status !== 200) {
         throw new GobootError(`https://${environment.domain}/ answered with status ${page.status}`, {
           remedy: `Look at the site's log on the server: journalctl -u '${environment.site}-*' -n 100`,
@@ -243,8 +249,20 @@ export async function proveSite(
       }
       return { page, services, release: readRelease(health.body) };
     },
-    ({ page }) => `HTTPS ${page.status} in ${page.milliseconds} ms`,
+    ({ page, maintenance }) =>
+      `HTTPS ${page.status} in ${page.milliseconds} ms${maintenance ? ', closed for maintenance' : ''}`,
   );
+}
+
+/** What is live behind the page for maintenance; undefined when there is no maintenance to explain a 503. */
+async function closedAndWell(
+  connection: SshConnection,
+  { site }: Environment,
+): Promise<Pick<Proof, 'release' | 'maintenance'> | undefined> {
+  const { release, healthy, problem, maintenance } = await releaseStatus(connection, site);
+  if (!maintenance?.on) return undefined;
+  if (!healthy) throw new GobootError(`Behind the page for maintenance the site is not well: ${problem}`);
+  return { release: release ?? 'unknown', maintenance };
 }
 
 async function checkServices(connection: SshConnection, { site }: Environment): Promise<Proof['services']> {
@@ -280,13 +298,16 @@ function readRelease(body: string): string {
 }
 
 /** The proof as lines for people. */
-export function proofLines({ page, services, release }: Proof, domain: string): string[] {
+export function proofLines({ page, services, release, maintenance }: Proof, domain: string): string[] {
   const { issuer, trusted, selfSigned, validUntil } = page.certificate;
   const certificate = selfSigned
     ? 'self-signed: browsers will warn until a certificate authority has issued one'
     : `issued by ${issuer}, valid until ${validUntil}${trusted ? '' : ' (an authority that this computer does not trust)'}`;
   const rows: [string, string][] = [
-    ['page', `https://${domain}/ answered ${page.status} in ${page.milliseconds} ms`],
+    [
+      'page',
+      `https://${domain}/ answered ${page.status} in ${page.milliseconds} ms${maintenance ? ': maintenance is on' : ''}`,
+    ],
     ['certificate', certificate],
     ...Object.entries(services).map(([name, { detail, seconds }]): [string, string] => [
       name,

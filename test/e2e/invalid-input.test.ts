@@ -159,6 +159,19 @@ const table: InvalidInput[] = [
     named: '0123abcd',
   },
   { what: 'an unknown flag of deploy', args: ['goboot:deploy', '--nonsense'], named: '--nonsense' },
+  { what: 'maintenance without a word', args: ['goboot:maintenance'], named: 'on, off, or status' },
+  { what: 'maintenance with another word', args: ['goboot:maintenance', 'up'], named: '"up"' },
+  {
+    what: 'maintenance: an address that is none',
+    args: ['goboot:maintenance', 'on', '--allow=::1,300.1.1.1'],
+    named: '"300.1.1.1"',
+  },
+  {
+    what: 'maintenance: a time that is none',
+    args: ['goboot:maintenance', 'on', '--retry-after=1h'],
+    named: '"1h"',
+  },
+  { what: 'maintenance outside of a project', args: ['goboot:maintenance', 'on'], named: 'not in a project' },
   { what: 'no project', args: ['goboot:deploy'], named: 'not in a project' },
 ];
 

@@ -7,6 +7,7 @@ processes.
 """
 
 import contextlib
+import html
 import http.server
 import io
 import json
@@ -31,6 +32,9 @@ from release.reporting import Reporter
 from release.site import Accounts, Config, Site
 from release.steps import switching
 from release.transaction import Request
+from release.warmth import warm_unit
+
+from .cluster import programs
 
 # Nothing is on its way from nginx to an old release here.
 switching.DRAIN_SECONDS = 0
@@ -44,7 +48,13 @@ verb=$1; shift
 echo "$verb $*" >> "$STAND_IN/systemctl.log"
 units="$STAND_IN/units"
 case $verb in
-is-active) for unit; do if [ -e "$units/$unit" ]; then echo active; else echo inactive; fi; done ;;
+is-active) for unit; do
+  running="$units/$unit"
+  if [ "$unit" = nginx.service ]; then running="$STAND_IN/bin/nginx"; fi
+  if [ -e "$running" ] && [ ! -e "$STAND_IN/stopped-$unit" ]; then echo active; else echo inactive; fi
+  done ;;
+reload) if [ -e "$STAND_IN/deaf-nginx" ]; then exit 1; fi
+  cp "$STAND_IN/../etc/shop-production/maintenance.conf" "$STAND_IN/loaded.conf" ;;
 list-units) for path in "$units"/*@*; do
   if [ -e "$path" ]; then echo "${path##*/} loaded active running"; fi; done ;;
 show) if [ -e "$units/$2" ]; then echo ActiveState=active; else echo ActiveState=failed; fi ;;
@@ -182,6 +192,32 @@ elif sys.argv[2] == "migrate":
         sys.exit("psycopg.errors.LockNotAvailable: canceling statement due to lock timeout")
     if (here / "broken-migration").exists():
         sys.exit("django.db.utils.ProgrammingError: relation does not exist")
+    if (here / "migrations.json").exists():
+        run_migrations(json.loads((here / "migrations.json").read_text()))
+"""
+
+# Does what Django's migrate does with migrations that are lists of statements.
+MIGRATE = """
+import subprocess, sys
+def psql(*statements, atomic=False):
+    words = [f"--command={statement}" for statement in statements]
+    done = subprocess.run(
+        ["psql", "-XqAt", "-vON_ERROR_STOP=1", "-Ushop-production", "-dshop-production",
+         *(["--single-transaction"] if atomic else []), *words],
+        capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"django.db.utils.OperationalError: {done.stderr}")
+    return done.stdout.split()
+def run_migrations(migrations):
+    psql("create table if not exists django_migrations (app text, name text)", atomic=True)
+    known = psql("select app || '.' || name from django_migrations")
+    for name, atomic, statements in migrations:
+        if name in known:
+            continue
+        print(f"  Applying {name}...", end="", flush=True)
+        app, number = name.split(".")
+        psql(*statements, f"insert into django_migrations values ('{app}', '{number}')", atomic=atomic)
+        print(" OK")
 """
 
 
@@ -194,10 +230,42 @@ class Temporary(unittest.TestCase):
         self.directory = Path(directory.name)
 
 
+# Refuses what the real one would refuse, as far as the tests go.
+NGINX = """
+for file in "$STAND_IN/broken.conf" "$STAND_IN/../etc/shop-production/maintenance.conf"; do
+  if grep -q nonsense "$file" 2>/dev/null; then
+    echo "nginx: [warn] something else" >&2
+    echo "nginx: [emerg] unknown directive \\"nonsense\\" in $file:1" >&2
+    exit 1
+  fi
+done
+"""
+
+# Another address of the host: who asks for it counts as a visitor.
+VISITOR = "127.0.0.2"
+
+
 class Frontend(http.server.BaseHTTPRequestHandler):
-    """Passes requests to current/gunicorn.sock, as nginx does."""
+    """Passes requests to current/gunicorn.sock, as nginx does; visitors only while the site is open."""
+
+    def closed(self):
+        """What nginx would tell a visitor, or nothing."""
+        loaded = self.server.stand_in / "loaded.conf"
+        if self.connection.getsockname()[0] != VISITOR or not loaded.exists():
+            return {}
+        text = loaded.read_text()
+        if "default 1;" not in text:
+            return {}
+        told = re.findall(r'_(retry_after|message) { default "(.*)"; }', text)
+        return {name: re.sub(r"\\(.)", r"\1", value) for name, value in told}
 
     def do_GET(self):
+        if told := self.closed():
+            self.send_response(503)
+            self.send_header("Retry-After", told["retry_after"])
+            self.end_headers()
+            self.wfile.write(html.escape(told["message"]).encode())
+            return
         upstream = socket.socket(socket.AF_UNIX)
         with contextlib.closing(upstream):
             try:
@@ -217,7 +285,7 @@ class Frontend(http.server.BaseHTTPRequestHandler):
 class Host:
     """A site on a host of its own, empty at first. Use it in a `with` statement."""
 
-    def __init__(self, **settings):
+    def __init__(self, *, database=None, **settings):
         # Short, because the path of a unix socket must be.
         self.root = Path(tempfile.mkdtemp(prefix="rel", dir="/tmp"))
         self.stand_in = self.root / "s"
@@ -237,19 +305,26 @@ class Host:
             site.releases,
             site.uv.parent,
             site.unit_files,
+            site.postgresql_sockets.parent,
         ):
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
         quoted = re.sub(r'(["\\$`])', r"\\\1", SECRET)
         site.environment.write_text(f'SECRET_KEY="{quoted}"\nPLAIN="x"\n')
         shell, python = "#!/bin/sh\n", f"#!{sys.executable} -IS\n"
         self.program("systemctl", shell + SYSTEMCTL)
         self.program("systemd-run", python + SYSTEMD_RUN)
         self.program("journalctl", shell + 'cat "$STAND_IN/journal/$2" 2>/dev/null')
-        self.program("psql", shell + PSQL)
-        self.program("pg_dump", shell + "echo dump")
-        self.program("pg_restore", shell + 'grep -q dump "$2"')
+        self.program("nginx", shell + NGINX)
+        self.database = database
+        if database:
+            database.reset(SITE)
+            site.postgresql_sockets.symlink_to(database.directory)
+        else:
+            self.program("psql", shell + PSQL)
+            self.program("pg_dump", shell + "echo dump")
+            self.program("pg_restore", shell + 'grep -q dump "$2"')
         (self.stand_in / "server.py").write_text(SERVER)
-        (self.stand_in / "python").write_text(python + PROJECT_PYTHON)
+        (self.stand_in / "python").write_text(python + MIGRATE + PROJECT_PYTHON)
         (self.stand_in / "python").chmod(0o755)
         site.uv.write_text(shell + UV)
         site.uv.chmod(0o755)
@@ -260,6 +335,10 @@ class Host:
         self.before = dict(os.environ)
         os.environ["PATH"] = f"{self.stand_in / 'bin'}:{os.environ['PATH']}"
         os.environ.update(STAND_IN=str(self.stand_in), PYTHON=sys.executable)
+        if self.database:
+            # Of the real programs, and for the project, whose settings name the server.
+            os.environ["PATH"] += f":{programs()}"
+            os.environ["PGHOST"] = str(self.database.directory)
         self.frontend = self.serve()
         return self
 
@@ -290,8 +369,8 @@ class Host:
             check=True,
             capture_output=True,
         )  # fmt: skip
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Frontend)
-        server.site = self.site
+        server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Frontend)
+        server.site, server.stand_in = self.site, self.stand_in
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -349,6 +428,10 @@ class Host:
     def units(self):
         """The services that run."""
         return sorted(path.name for path in (self.stand_in / "units").glob("*.service"))
+
+    def warm(self):
+        """The unit of the release that is kept running for a rollback."""
+        return warm_unit(self.site, self.site.live())
 
     def systemctl(self):
         """What systemctl was told."""

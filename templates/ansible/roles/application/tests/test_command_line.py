@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from contextlib import redirect_stderr, redirect_stdout
 
+from release.command_line import network
 from release.main import main
 
 from .host import SITE
@@ -47,12 +48,43 @@ class CommandLineTest(unittest.TestCase):
             (["rollback", "../x"], "'../x' has other characters"),
             (["rollback", "--by", "a\nb"], "is not a name"),
             (["rollback", "--by", " "], "is not a name"),
+            (["maintenance"], "required: action"),
+            (["maintenance", "up"], "invalid choice: 'up'"),
+            (["maintenance", "off", "--allow", "::1"], "unrecognized arguments"),
+            (["maintenance", "on", "--allow", ""], "'' is neither an address nor a network"),
+            (["maintenance", "on", "--allow", "office"], "'office' is neither an address"),
+            (["maintenance", "on", "--allow", "10.0.0.256"], "'10.0.0.256' is neither"),
+            (["maintenance", "on", "--allow", "10.0.0.0/33"], "'10.0.0.0/33' is neither"),
+            (["maintenance", "on", "--allow", "fe80::1%eth0"], "'fe80::1%eth0' is neither"),
+            (["maintenance", "on", "--allow", "10.0.0.5/8"], "write 10.0.0.0/8, or 10.0.0.5 for"),
+            (["maintenance", "on", "--allow", "2001:db8::5/32"], "write 2001:db8::/32, or 2001:db8::5"),
+            (["maintenance", "on", "--allow", "::ffff:10.0.0.5/104"], "write 10.0.0.0/8, or 10.0.0.5"),
+            (["maintenance", "on", "--allow", "0.0.0.0/0"], "'0.0.0.0/0' would let everybody in"),
+            (["maintenance", "on", "--retry-after", "0"], "'0' is not a number of seconds from 1"),
+            (["maintenance", "on", "--retry-after", "1h"], "'1h' is not a number of seconds"),
+            (["maintenance", "on", "--message", "a\nb"], "printable characters in one line"),
+            (["maintenance", "on", "--message", "a" * 501], "at most 500 printable"),
         ):
             with self.subTest(words):
                 done = self.program(*words)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
                 self.assertIn(message, done.stderr)
                 self.assertEqual(done.stderr.count("\n"), 1)
+
+    def test_addresses_have_one_form(self):
+        for text, expected in (
+            ("203.0.113.7", "203.0.113.7"),
+            (" 203.0.113.7 ", "203.0.113.7"),
+            ("203.0.113.7/32", "203.0.113.7"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+            ("2001:DB8:0::7", "2001:db8::7"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ):
+            with self.subTest(text):
+                self.assertEqual(network(text), expected)
 
     def test_not_root(self):
         done = self.program("status")
@@ -79,6 +111,7 @@ class CommandLineTest(unittest.TestCase):
             "status --config=/tmp/x",
             "status --in-unit=x",
             "rollback $(id)",
+            "maintenance on --config=/tmp/x",
         ):
             with self.subTest(asked):
                 done = self.program("--ssh-command", asked)
@@ -96,6 +129,9 @@ class CommandLineTest(unittest.TestCase):
             "list",
             f"deploy --archive - --commit {'a' * 40}",
             "rollback",
+            "maintenance on --allow 203.0.113.7 --message 'Back at noon'",
+            "maintenance off --by ada",
+            "maintenance status --json",
         ):
             with self.subTest(asked):
                 done = self.program("--ssh-command", asked)

@@ -15,7 +15,7 @@ from .site import Site
 # How PostgreSQL knows the connection of a migration.
 APPLICATION = "release-migrate"
 LOOK_SECONDS = 0.5
-# Of a query only its kind and its table: its values may be anybody's data.
+# Of a query only its kind, and its table if there is one of that name: its values may be anybody's data.
 WAITING = r"""
 select json_build_object(
   'lock', waiting.mode,
@@ -25,11 +25,14 @@ select json_build_object(
   'application', holder.application_name,
   'state', holder.state,
   'since', to_char(holder.state_change at time zone 'utc', 'HH24:MI:SS'),
-  'seconds', round(extract(epoch from clock_timestamp() - coalesce(holder.xact_start, holder.backend_start))),
+  'seconds', round(extract(
+    epoch from clock_timestamp() - coalesce(holder.xact_start, holder.backend_start)
+  )),
   'command', upper(substring(holder.query from '^\s*([A-Za-z]+)')),
-  'on', substring(
-    holder.query from '(?i)\m(?:from|into|update|table|lock)\s+(?:only\s+|table\s+)?([\w.]+|"[^"]+"(?:\."[^"]+")?)'
-  )
+  'on', to_regclass(substring(
+    regexp_replace(holder.query, '''[^'']*''', '', 'g') from
+    '(?i)\m(?:from|into|update|table)\s+(?:only\s+)?([a-z_]\w*(?:\.[a-z_]\w*)?|"[^"]+")'
+  ))::text
 )
 from pg_stat_activity migration
 join pg_locks waiting on waiting.pid = migration.pid and not waiting.granted
@@ -85,7 +88,8 @@ def watched(site: Site) -> Iterator[list[dict[str, Any]]]:
 
 def describe_blocker(blocker: dict[str, Any]) -> str:
     """What a migration waits for, who has it, and what can be done."""
-    who = f"process {blocker['pid']} (user {blocker['user']}, application {blocker['application'] or 'unnamed'})"
+    application = blocker["application"] or "unnamed"
+    who = f"process {blocker['pid']} (user {blocker['user']}, application {application})"
     if str(blocker["state"]).startswith("idle in transaction"):
         doing = f"{blocker['state']} since {blocker['since']} UTC"
     else:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import functools
+import ipaddress
 import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import UsageError
+from .maintenance import RETRY_AFTER_SECONDS
 
 # In place of the name of a file.
 STANDARD_INPUT = Path("-")
@@ -36,16 +38,22 @@ def parser() -> Parser:
     )
     top.add_argument("--config", type=absolute, metavar="FILE", help="default: /etc/<site>/release.json")
     top.add_argument("--in-unit", help=argparse.SUPPRESS)
-    commands = top.add_subparsers(
-        dest="command", required=True, parser_class=functools.partial(Parser, allow_abbrev=False)
-    )
+    words_class = functools.partial(Parser, allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", required=True, parser_class=words_class)
 
     def add(
-        name: str, text: str, *, as_json: bool = True, transaction: bool = False
+        name: str,
+        text: str,
+        *,
+        as_json: bool = True,
+        by: bool = False,
+        transaction: bool = False,
+        among: Any = commands,
     ) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
-        if transaction:
+        command = among.add_parser(name, help=text, description=text)
+        if by or transaction:
             command.add_argument("--by", type=person, metavar="WHO", help="who does this, for the history")
+        if transaction:
             command.add_argument(
                 "--wait",
                 type=seconds,
@@ -88,7 +96,7 @@ def parser() -> Parser:
     command.add_argument(
         "--with-db",
         action="store_true",
-        help="with the data from before its successor's migrations; without --accept-loss, say what would be lost",
+        help="with the data of then too; says what would be lost, unless --accept-loss is given",
     )
     command.add_argument(
         "--accept-loss", action="store_true", help="with --with-db: lose what has been written since"
@@ -105,6 +113,30 @@ def parser() -> Parser:
     command.add_argument("keep", type=positive, metavar="NUMBER", help="how many stay")
     add("list", "show the releases on disk")
     add("status", "show what is live and whether it is well")
+    text = "close the site to visitors while it is worked on"
+    command = add("maintenance", text, as_json=False)
+    actions = command.add_subparsers(dest="action", required=True, parser_class=words_class)
+    command = add("on", f"{text}; again: with another list and message", by=True, among=actions)
+    command.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        type=network,
+        metavar="ADDRESS|NETWORK",
+        help="who sees the site all the same; may be repeated",
+    )
+    command.add_argument(
+        "--retry-after",
+        type=retry_seconds,
+        default=RETRY_AFTER_SECONDS,
+        metavar="SECONDS",
+        help=f"when programs may ask again; default: {RETRY_AFTER_SECONDS}",
+    )
+    command.add_argument(
+        "--message", type=sentence, default="", metavar="TEXT", help="what visitors are told"
+    )
+    add("off", "let everybody in", by=True, among=actions)
+    add("status", "show whether the site is closed, and for whom", among=actions)
     add("start", "start what is to be live (at boot)", as_json=False)
     add("retire", "stop what is not live (some time after a deploy)", as_json=False)
     command = add("manage", "run manage.py of the live release: manage -- ARGS", as_json=False)
@@ -159,7 +191,54 @@ def person(text: str) -> str:
     return text.strip()
 
 
-REMOTE_COMMANDS = ("deploy", "rollback", "list", "status")
+def network(text: str) -> str:
+    """An address or a network as nginx reads it. One IPv4 address has one form, however it was written."""
+
+    def refuse(reason: str) -> NoReturn:
+        raise argparse.ArgumentTypeError(f"{text!r} {reason}")
+
+    try:
+        if "%" in text:
+            raise ValueError("an address with a zone means something on one network only")
+        given = ipaddress.ip_interface(text.strip())
+        mapped = getattr(given.ip, "ipv4_mapped", None)
+        if mapped and given.network.prefixlen >= 96:
+            given = ipaddress.ip_interface(f"{mapped}/{given.network.prefixlen - 96}")
+    except ValueError:
+        refuse("is neither an address nor a network: write it as 203.0.113.7, 2001:db8::7 or 10.0.0.0/8")
+    found = given.network
+    if given.ip != found.network_address:
+        refuse(f"names an address inside of a network: write {found}, or {given.ip} for that address alone")
+    if found.prefixlen == 0:
+        refuse("would let everybody in: that is maintenance off")
+    return str(given.ip if found.prefixlen == found.max_prefixlen else found)
+
+
+LONGEST_RETRY_SECONDS = 7 * 24 * 60 * 60
+
+
+def retry_seconds(text: str) -> int:
+    """A time that a visitor may be asked to wait."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= LONGEST_RETRY_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds from 1 to {LONGEST_RETRY_SECONDS}"
+        )
+    return int(text)
+
+
+LONGEST_MESSAGE = 500
+
+
+def sentence(text: str) -> str:
+    """A text in one line."""
+    if len(text) > LONGEST_MESSAGE or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a text of at most {LONGEST_MESSAGE} printable characters in one line"
+        )
+    return text.strip()
+
+
+REMOTE_COMMANDS = ("deploy", "rollback", "list", "status", "maintenance")
 
 
 def remote_words(words: Sequence[str]) -> list[str]:

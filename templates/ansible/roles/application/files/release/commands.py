@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 from .databases import how_to_look_at
 from .dumps import release_of_dump
-from .errors import LockedError, ReleaseError, UsageError, unexpected
+from .errors import EXIT_FAILED, LockedError, ReleaseError, UsageError, unexpected
 from .files import directory_size
 from .health import illness
 from .hot_fixes import hot_fixes
 from .lock import lock_owner, locked
+from .maintenance import Maintenance, apply, illness_for_visitors
 from .messages import counted, megabytes, now
 from .processes import Command, release_of, unit_instances, unit_name
 from .redaction import hide, secret_values
@@ -196,10 +199,15 @@ def record(
         "dump": str(transaction.dump) if transaction.dump else None,
         "detail": list(detail),
     }
+    append_to_history(site, entry, secret_texts)
+
+
+def append_to_history(site: Site, entry: Mapping[str, Any], secret_texts: Sequence[str] = ()) -> None:
+    """Adds a line to the history."""
     site.log.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     descriptor = os.open(site.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps(hide(entry, secret_texts), ensure_ascii=False) + "\n")
+        file.write(json.dumps(hide(dict(entry), secret_texts), ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
@@ -276,6 +284,8 @@ def show_status(site: Site, reporter: Reporter) -> int:
     if live:
         lines.append(f"live      {live.id}, commit {live.commit}, deployed {live.created} by {live.by}")
     lines.append(f"health    {problem or 'well'}")
+    maintenance, visitors = maintenance_of(site)
+    lines.append(f"visitors  {visitors}")
     warm = bool(target and is_warm(site, target))
     going_back = f"would go to {target.id}{', which is warm' if warm else ''}" if target else ""
     lines.append(f"rollback  {going_back or 'nothing to go back to'}")
@@ -295,8 +305,76 @@ def show_status(site: Site, reporter: Reporter) -> int:
         warm=warm if target else None,
         hot_fixes=changed or None,
         provisioned=provisioned,
+        maintenance=maintenance,
         locked=owner or None,
     )
+    return 0
+
+
+def maintain(site: Site, arguments: argparse.Namespace, reporter: Reporter) -> int:
+    """
+    Closes the site to visitors or opens it, reports and records how that ended, and returns the exit
+    status.
+
+    It has a lock of its own: it touches nothing that a deploy touches, and a deploy may take minutes.
+    """
+    wanted = Maintenance()
+    if arguments.action == "on":
+        allow = tuple(dict.fromkeys(arguments.allow))
+        wanted = Maintenance(True, now(), arguments.by, allow, arguments.retry_after, arguments.message)
+    operation = f"maintenance {arguments.action}"
+    began, was_on = False, None
+    exit_status, result, detail = 0, arguments.action, []
+    try:
+        with locked(site, arguments.by, operation, lock=site.maintenance_lock), stopped_by_signals():
+            began = True
+            with contextlib.suppress(ReleaseError):
+                was_on = Maintenance.of(site).on
+            seen = apply(site, wanted)
+        message = f"{site.config.domain} is closed for maintenance; {seen}"
+        if not wanted.on:
+            message = f"{site.config.domain} is open to everybody"
+            if not site.live():
+                message += ", and nothing is live yet"
+            elif problem := illness_for_visitors(site):
+                exit_status = EXIT_FAILED
+                message = f"maintenance is off, but visitors do not get the site: {problem}"
+    except Exception as error:  # whatever it is: it is reported and recorded, and all is as it was before
+        failure = error if isinstance(error, ReleaseError) else unexpected(error)
+        exit_status, result, detail = failure.exit_status, failure.status, failure.detail
+        unchanged = {True: "; maintenance stays on", False: "; maintenance stays off", None: ""}[was_on]
+        message = failure.message + unchanged
+    if began and (wanted.on or was_on is not False):
+        entry = {
+            "time": now(),
+            "operation": operation,
+            "by": arguments.by,
+            "status": result,
+            "message": message,
+            "maintenance": dataclasses.asdict(wanted),
+            "detail": detail,
+        }
+        try:
+            append_to_history(site, entry)
+        except OSError as error:
+            reporter.warning("log", f"cannot write {site.log}: {error.strerror}")
+    reporter.result(result, message, maintenance=maintenance_of(site)[0])
+    return exit_status
+
+
+def maintenance_of(site: Site) -> tuple[dict[str, Any] | None, str]:
+    """Whether the site is closed, for programs and for people. None: nobody knows, and why."""
+    try:
+        state = Maintenance.of(site)
+    except ReleaseError as failure:
+        return None, failure.message
+    return dataclasses.asdict(state), state.describe()
+
+
+def show_maintenance(site: Site, reporter: Reporter) -> int:
+    """Shows whether the site is closed to visitors, and for whom it is not."""
+    state = Maintenance.of(site)
+    reporter.event(state.describe(), event="maintenance", **dataclasses.asdict(state))
     return 0
 
 

@@ -8,8 +8,8 @@ import datetime
 from pathlib import Path
 
 from .errors import ReleaseError
-from .messages import cause, last_lines
-from .postgresql import ADMINISTRATOR, administer, as_site, connection
+from .messages import last_lines
+from .postgresql import ADMINISTRATOR, administer, as_site, complaint, connection
 from .processes import run
 from .site import Site
 
@@ -111,12 +111,12 @@ def restore(site: Site, path: Path, name: str) -> None:
         )
     if restored.returncode:
         lines = last_lines(restored.stderr)
-        raise ReleaseError(f"the dump {path} cannot be restored: {cause(lines)}", lines)
+        raise ReleaseError(f"the dump {path} cannot be restored: {complaint(lines)}", lines)
     # Without statistics the first queries of visitors would take long.
     analyzed = run([*PSQL_ANALYZE, *connection(site, name)], **as_site(site))
     if analyzed.returncode:
         lines = last_lines(analyzed.stderr)
-        raise ReleaseError(f"the restored database cannot be analyzed: {cause(lines)}", lines)
+        raise ReleaseError(f"the restored database cannot be analyzed: {complaint(lines)}", lines)
 
 
 PSQL_ANALYZE = ("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command=analyze")

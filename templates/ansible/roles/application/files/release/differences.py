@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 from .errors import ReleaseError
-from .messages import cause, counted, last_lines
-from .postgresql import PSQL, as_site, connection, query
+from .messages import counted, last_lines
+from .postgresql import PSQL, as_site, complaint, connection, query
 from .site import Site
 
 # The columns of each table, by quoted names.
@@ -123,7 +123,7 @@ def lines(process: subprocess.Popen[str], errors: IO[str]) -> Iterator[str]:
     process.wait()
     errors.seek(0)
     said = last_lines(errors.read())
-    raise ReleaseError(f"the databases cannot be compared: {cause(said)}", said)
+    raise ReleaseError(f"the databases cannot be compared: {complaint(said)}", said)
 
 
 def compare(left: Iterator[str], right: Iterator[str]) -> tuple[int, int]:

@@ -4,13 +4,14 @@ Dumps of a site's database: made before migrations, kept with the release that t
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 from pathlib import Path
 
 from .errors import ReleaseError
 from .files import open_new, sync_directory
-from .messages import cause, counted, last_lines, megabytes
-from .postgresql import as_site, connection, tables
+from .messages import counted, last_lines, megabytes
+from .postgresql import as_site, complaint, connection, tables
 from .processes import run
 from .site import Site
 
@@ -60,7 +61,7 @@ def write_dump(site: Site, path: Path, *options: str) -> None:
         os.fsync(file.fileno())
     if dumped.returncode:
         lines = last_lines(dumped.stderr)
-        raise ReleaseError(f"the database cannot be dumped: {cause(lines)}", lines)
+        raise ReleaseError(f"the database cannot be dumped: {complaint(lines)}", lines)
 
 
 def verify(site: Site, path: Path, expected: dict[str, str]) -> None:
@@ -69,11 +70,15 @@ def verify(site: Site, path: Path, expected: dict[str, str]) -> None:
 
     Listing its contents is not enough: they stand at its beginning, and the rows after them.
     """
-    listed = run(["pg_restore", "--list", path])
-    read = run(["pg_restore", f"--file={os.devnull}", path]) if listed.returncode == 0 else listed
-    if read.returncode or not path.stat().st_size:
-        lines = last_lines(read.stderr)
-        raise ReleaseError(f"the dump of the database cannot be read back: {cause(lines)}", lines)
+    # Side by side, because none of them keeps more than one processor busy.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        schema_size = pool.submit(size_of_schema, site, path.with_suffix(".schema"))
+        reading = pool.submit(run, ["pg_restore", f"--file={os.devnull}", path])
+        listed = run(["pg_restore", "--list", path])
+        smallest, read = schema_size.result(), reading.result()
+    if read.returncode or listed.returncode or not path.stat().st_size:
+        lines = last_lines(read.stderr or listed.stderr)
+        raise ReleaseError(f"the dump of the database cannot be read back: {complaint(lines)}", lines)
     # "3437; 0 16390 TABLE DATA public shop_item shop-production"
     words = [line.split() for line in listed.stdout.splitlines()]
     held = {word[2] for word in words if word[3:5] == ["TABLE", "DATA"]}
@@ -82,14 +87,17 @@ def verify(site: Site, path: Path, expected: dict[str, str]) -> None:
             f"the dump of the database lacks the rows of {counted(len(missing), 'table')}: "
             f"{', '.join(sorted(missing))}"
         )
-    schema = path.with_suffix(".schema")
-    try:
-        write_dump(site, schema, "--schema-only")
-        smallest = schema.stat().st_size
-    finally:
-        schema.unlink(missing_ok=True)
     if path.stat().st_size < smallest:
         raise ReleaseError(
             f"the dump of the database has {megabytes(path.stat().st_size)}, less than its tables "
             f"without any row ({megabytes(smallest)})"
         )
+
+
+def size_of_schema(site: Site, path: Path) -> int:
+    """How large a dump of the site's database is without any row. `path` is there for a moment."""
+    try:
+        write_dump(site, path, "--schema-only")
+        return path.stat().st_size
+    finally:
+        path.unlink(missing_ok=True)

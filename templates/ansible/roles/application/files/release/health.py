@@ -35,10 +35,10 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class LocalTlsConnection(http.client.HTTPConnection):
-    """HTTPS to nginx on this host, whatever the domain's DNS says."""
+    """HTTPS to nginx on this host, by one of its addresses, whatever the domain's DNS says."""
 
-    def __init__(self, domain: str, port: int) -> None:
-        super().__init__("127.0.0.1", port, timeout=REQUEST_SECONDS)
+    def __init__(self, domain: str, port: int, address: str = "127.0.0.1") -> None:
+        super().__init__(address, port, timeout=REQUEST_SECONDS)
         self.domain = domain
 
     def connect(self) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from .errors import LockedError
 from .messages import now
@@ -24,14 +25,16 @@ def locked(
     operation: str,
     wait: float = 0,
     when_busy: Callable[[str], object] = lambda owner: None,
+    lock: Path | None = None,
 ) -> Iterator[None]:
     """
-    Holds the lock of this site. Raises LockedError, with its owner, when another run still holds it
-    after so many seconds; `when_busy` is told who that is at the first attempt.
+    Holds a lock of this site, the one of its releases unless another is named. Raises LockedError,
+    with its owner, when another run still holds it after so many seconds; `when_busy` is told who
+    that is at the first attempt.
 
     The kernel keeps the lock, so it ends with the process that holds it, however that ends.
     """
-    descriptor = os.open(site.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(lock or site.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         started, told = time.monotonic(), False
         while True:

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from .archives import spool
 from .command_line import STANDARD_INPUT, parser, refuse_local_options, remote_words
-from .commands import manage, retire, show_list, show_status, start, transact
+from .commands import (
+    maintain,
+    manage,
+    retire,
+    show_list,
+    show_maintenance,
+    show_status,
+    start,
+    transact,
+)
 from .errors import EXIT_FAILED, EXIT_LOCKED, EXIT_USAGE, ReleaseError, UsageError, unexpected
 from .messages import MIB
 from .processes import unit_name, without_expansion
@@ -23,7 +32,8 @@ from .transaction import Request
 
 def in_unit_of_its_own(site: Site, arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """
-    Runs a transaction in a systemd unit, so that a connection that breaks cannot cut it in half.
+    Runs what changes the site in a systemd unit, so that a connection that breaks cannot cut it in
+    half.
 
     The archive on standard input is read to its end first: until then nothing has happened.
     """
@@ -101,6 +111,8 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
         return show_list(site, reporter)
     if arguments.command == "status":
         return show_status(site, reporter)
+    if arguments.command == "maintenance" and arguments.action == "status":
+        return show_maintenance(site, reporter)
     if arguments.command == "manage":
         return manage(site, arguments.words)
     if arguments.command == "start":
@@ -109,6 +121,8 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
         return retire(site)
     if not arguments.in_unit:
         return in_unit_of_its_own(site, arguments, words)
+    if arguments.command == "maintenance":
+        return maintain(site, arguments, reporter)
     request = Request.of(arguments)
     try:
         return transact(site, request, reporter, arguments.in_unit)

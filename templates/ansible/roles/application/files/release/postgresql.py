@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +53,11 @@ def query(site: Site, database: str, sql: str) -> Any:
     asked = run([*PSQL, *connection(site, database), "--command", sql], **as_site(site))
     if asked.returncode:
         lines = last_lines(asked.stderr)
-        raise ReleaseError(f"the database does not answer: {cause(lines)}", lines)
+        raise ReleaseError(f"the database does not answer: {complaint(lines)}", lines)
     return json.loads(asked.stdout)
 
 
-def administer(site: Site, sql: str, database: str = ADMINISTRATOR, **variables: str) -> str:
+def administer(site: Site, sql: str, /, **variables: str) -> str:
     """
     Carries out statements as PostgreSQL's administrator and returns what they print.
 
@@ -63,12 +65,19 @@ def administer(site: Site, sql: str, database: str = ADMINISTRATOR, **variables:
     """
     settings = [f"--set={name}={value}" for name, value in variables.items()]
     asked = run(
-        [*PSQL, *settings, *connection(site, database, ADMINISTRATOR)], input=sql, **as_administrator(site)
+        [*PSQL, *settings, *connection(site, ADMINISTRATOR, ADMINISTRATOR)],
+        input=sql,
+        **as_administrator(site),
     )
     if asked.returncode:
         lines = last_lines(asked.stderr)
-        raise ReleaseError(f"PostgreSQL's administrator cannot do this: {cause(lines)}", lines)
+        raise ReleaseError(f"PostgreSQL's administrator cannot do this: {complaint(lines)}", lines)
     return asked.stdout.strip()
+
+
+def complaint(lines: Sequence[str]) -> str:
+    """What a client program says went wrong. Its details follow it."""
+    return next((line for line in lines if re.search(r"\b(error|ERROR|FATAL):", line)), cause(lines))
 
 
 def database_size(site: Site, database: str) -> int:

@@ -105,6 +105,8 @@ class Site:
         self.lock = root / "run" / f"{name}-release.lock"
         self.postgresql_sockets = root / "run/postgresql"
         self.postgresql_data = root / "var/lib/postgresql"
+        self.maintenance = self.settings / "maintenance.conf"
+        self.maintenance_lock = root / "run" / f"{name}-maintenance.lock"
         self.backups = root / "var/backups" / name
         self.cache = root / "var/cache" / name
         self.log = root / "var/log" / name / "releases.jsonl"

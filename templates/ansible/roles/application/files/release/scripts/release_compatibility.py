@@ -214,29 +214,26 @@ class Judgement:
                 self.stops,
                 operation,
                 target,
-                "adds a column that must have a value, and the running release inserts rows without one (Django "
-                "removes a default= from the database again)",
+                "adds a column that must have a value, and the running release inserts rows without one "
+                "(Django removes a default= from the database again)",
                 GIVE_DEFAULT,
             )
 
     def judge_changed(self, operation, target, before, after, known):
         """A column that is not what it was. `known` tells whether the old code uses it."""
         if before["null"] and not after["null"] and (known or not after["default"]):
-            reason = "refuses NULL from now on, and the running release may write it"
-            self.note(
-                self.stops,
-                operation,
-                target,
-                reason,
-                "let a release write a value first, and refuse NULL in a later one",
-            )
+            uses = "may write it" if known else "inserts rows without a value"
+            reason = f"refuses NULL from now on, and the running release {uses}"
+            remedy = "let a release write a value first, and refuse NULL in a later one"
+            self.note(self.stops, operation, target, reason, remedy)
         elif before["default"] and not after["default"] and not after["null"]:
             reason = "loses its default in the database, and the running release may rely on it"
             self.note(self.stops, operation, target, reason, "remove the default in a later release")
         if not known:
             return
         if before["generated"] != after["generated"] or not fits(before["type"], after["type"]):
-            reason = f"changes from {before['type']} to {after['type']}, and what the running release writes may not fit"
+            change = f"changes from {before['type']} to {after['type']}"
+            reason = f"{change}, and what the running release writes may not fit"
             self.note(self.stops, operation, target, reason, CONVERT_LATER)
         if after["references"] and before["references"] not in ("", after["references"]):
             reason = f"refers to {after['references']} instead of {before['references']}"

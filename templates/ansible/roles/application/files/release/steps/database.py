@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 
@@ -20,7 +19,6 @@ from ..transaction import Transaction
 LOCK_TIMEOUT = "3s"
 MIGRATION_ATTEMPTS = 5
 MIGRATION_PAUSE_SECONDS = 2.0
-APPLYING = re.compile(r"Applying ([\w.]+)\.\.\.")
 
 
 def back_up(transaction: Transaction) -> str:
@@ -76,15 +74,10 @@ def migrate(transaction: Transaction) -> str:
     except BaseException:
         forget_useless_dump(transaction)
         raise
-    applied = forget_useless_dump(transaction)
-    what = f"{failed_migration(done.lines)} {why_it_failed(done.lines, waits if waited else [], attempt)}"
-    raise ReleaseError(f"{what} ({consequence(transaction, applied)})", done.lines)
-
-
-def failed_migration(lines: Sequence[str]) -> str:
-    """The migration that did not come to its end."""
-    names = [name for line in lines for name in APPLYING.findall(line)]
-    return f"the migration {names[-1]}" if names else "a migration"
+    applied, left = forget_useless_dump(transaction)
+    what = f"the migration {left[0]}" if left else "a migration"
+    why = why_it_failed(done.lines, waits if waited else [], attempt)
+    raise ReleaseError(f"{what} {why} ({consequence(transaction, applied)})", done.lines)
 
 
 def why_it_failed(lines: Sequence[str], waits: Sequence[dict], attempts: int) -> str:
@@ -95,23 +88,23 @@ def why_it_failed(lines: Sequence[str], waits: Sequence[dict], attempts: int) ->
     return f"failed: {cause(lines)}"
 
 
-def forget_useless_dump(transaction: Transaction) -> list[str] | None:
+def forget_useless_dump(transaction: Transaction) -> tuple[list[str], list[str]]:
     """
-    Finds out how far the migrations came, or None, and removes their dump if the database is as it
-    was: a later rollback must not go back further than it has to.
+    Finds out which of the pending migrations were applied and which were not, and removes their
+    dump if the database is as it was: a later rollback must not go back further than it has to.
     """
     pending = transaction.pending
     try:
         known = set(applied_migrations(transaction))
     except ReleaseError:
-        return None
+        return [], []
     applied = [name for name in pending if name in known]
     left = [name for name in pending if name not in known]
     # One that is not atomic may have done half of its work.
     if transaction.dump and not applied and left and left[0] not in transaction.not_atomic:
         transaction.dump.unlink(missing_ok=True)
         transaction.dump = None
-    return applied
+    return applied, left
 
 
 def applied_migrations(transaction: Transaction) -> list[str]:
@@ -120,7 +113,7 @@ def applied_migrations(transaction: Transaction) -> list[str]:
     return query(transaction.site, transaction.site.name, sql)
 
 
-def consequence(transaction: Transaction, applied: Sequence[str] | None) -> str:
+def consequence(transaction: Transaction, applied: Sequence[str]) -> str:
     """What a failed migration means for the database."""
     if transaction.dump is None:
         return "the database is as it was"

@@ -119,20 +119,18 @@ def require_acceptance(transaction: Transaction) -> str:
         return f"accepted: {summary}"
     raise ConfirmationNeededError(
         f"going back to {transaction.release.id} restores the dump made {made_at(dump)}: {summary}. "
-        "Nothing has been changed. To lose that, give --accept-loss too",
-        [difference.describe() for difference in found],
+        "Nothing has been changed. To lose that, give --accept-loss too"
     )
 
 
 def summarize(found: list[Difference]) -> str:
-    """All differences in one sentence."""
+    """How much all differences are together. Each of them has been reported."""
     if not found:
         return "no row would be lost"
-    tables = "; ".join(difference.describe() for difference in found)
     lost, returning = (sum(getattr(each, name) for each in found) for name in ("lost", "returning"))
     return (
         f"{counted(lost, 'row')} of now would be lost and {counted(returning, 'row')} of then would come "
-        f"back in {counted(len(found), 'table')} ({tables})"
+        f"back, in {counted(len(found), 'table')}"
     )
 
 

@@ -1,0 +1,123 @@
+import type { BaseOptions } from 'yeoman-generator';
+import { GobootGenerator } from '../../lib/base.ts';
+import {
+  askForMaintenance,
+  describeVisit,
+  type MaintenanceRequest,
+  maintenanceRequest,
+  stateLines,
+  withAddresses,
+} from '../../lib/deploy/maintenance.ts';
+import { GobootError } from '../../lib/errors.ts';
+import { runPreflight } from '../../lib/preflight/run.ts';
+import { switches } from '../../lib/questions.ts';
+import { type OpenedProject, openProject } from '../../lib/settings-file.ts';
+import type { SshConnection } from '../../lib/ssh/connection.ts';
+import { describeTarget } from '../../lib/ssh/connection.ts';
+import { runStep } from '../../lib/terminal/reporter.ts';
+
+const definition = {
+  questions: [],
+  switches: [
+    switches.environment,
+    switches.allow,
+    switches.retryAfter,
+    switches.message,
+    switches.yes,
+    switches.check,
+    switches.dryRun,
+  ],
+  positionals: ['action'],
+};
+
+/** `yo goboot:maintenance on|off|status`: check → close the site or open it → look at it as a visitor. */
+export default class MaintenanceGenerator extends GobootGenerator {
+  #request!: MaintenanceRequest;
+  #opened!: OpenedProject;
+  #connection!: SshConnection;
+
+  constructor(args: string[], options: BaseOptions) {
+    super(args, options, definition);
+    this.registerPriorities([{ priorityName: 'deploy', before: 'end' }]);
+  }
+
+  async initializing(): Promise<void> {
+    await this.phase(() => {
+      const [allow, retryAfter, message] = [switches.allow, switches.retryAfter, switches.message].map(
+        (flag) => this.textOf(flag),
+      );
+      this.#request = maintenanceRequest(this.commandLine.positionals[0], {
+        ...(allow !== undefined && { allow }),
+        ...(retryAfter !== undefined && { retryAfter }),
+        ...(message !== undefined && { message }),
+      });
+      this.#opened = openProject(this.env.cwd, this.textOf(switches.environment));
+    });
+  }
+
+  async configuring(): Promise<void> {
+    await this.phase(async () => {
+      const { root, project, environment } = this.#opened;
+      const { host } = await runPreflight(this.reporter, {
+        projectRoot: root,
+        project,
+        environment,
+        scaffolds: false,
+        usesHost: true,
+      });
+      if (!host) throw new GobootError('There is no connection to the host');
+      this.#connection = host.connection;
+      this.giveBackAtTheEnd(() => host.connection.close());
+      this.#request = await withAddresses(host.connection, this.#request);
+      if (this.#request.action === 'status') return;
+      const { action, allow } = this.#request;
+      const plan = {
+        on: [
+          'Close the site: every visitor gets a page that says so, with status 503',
+          allow.length > 0 ? `Let in: ${allow.join(', ')}` : 'Let in: nobody but the host itself',
+        ],
+        off: ['Open the site to everybody'],
+      }[action];
+      this.reporter.plan(`https://${environment.domain}/ on ${describeTarget(environment.host)}`, plan);
+      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
+        await this.cleanUp();
+        this.reporter.result({ status: 'checked', steps: plan }, ['Nothing was changed.']);
+        this.finish();
+      }
+    });
+  }
+
+  async deploy(): Promise<void> {
+    await this.phase(async () => {
+      const { environment } = this.#opened;
+      const titles = { on: 'Close the site', off: 'Open the site', status: 'Ask the host' };
+      const { state } = await runStep(
+        this.reporter,
+        titles[this.#request.action],
+        () => askForMaintenance(this.#connection, environment.site, this.#request),
+        ({ message }) => message,
+      );
+      const { fetchLivePage } = await import('../../lib/deploy/live.ts');
+      const page = await runStep(
+        this.reporter,
+        'Look at it as a visitor',
+        () => fetchLivePage({ domain: environment.domain, address: environment.host.address }),
+        ({ status, milliseconds }) => `HTTPS ${status} in ${milliseconds} ms`,
+      );
+      await this.cleanUp();
+      const visit =
+        this.#request.action === 'status'
+          ? `From here https://${environment.domain}/ answers ${page.status}.`
+          : describeVisit(environment.domain, page, state);
+      this.reporter.result(
+        {
+          status: state.on ? 'on' : 'off',
+          url: `https://${environment.domain}/`,
+          maintenance: state,
+          page: { status: page.status, retryAfter: page.headers['retry-after'] ?? null },
+        },
+        [...stateLines(state), visit],
+      );
+    });
+  }
+}
