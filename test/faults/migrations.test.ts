@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect } from 'vitest';
 import { fault } from '../support/fault-results.ts';
 import { type FaultSite, lastEvent, sharedSite } from '../support/fault-site.ts';
@@ -5,6 +6,8 @@ import { type FaultSite, lastEvent, sharedSite } from '../support/fault-site.ts'
 // A migration that does not get to its end.
 
 const kind = 'migration fails';
+/** More than all attempts to get a lock take together. */
+const patienceSeconds = 120;
 
 let site: FaultSite;
 beforeAll(async () => {
@@ -74,9 +77,11 @@ fault(kind, 'a migration that waits for a lock for too long gives up, and the si
     async () => {
       const giveLockBack = await site.lockTable();
       try {
-        const run = await site.startYo().ended;
-        expect(run.exitCode, run.output).toBe(1);
-        expect(String(lastEvent(run)?.message)).toMatch(/lock/);
+        const deploy = site.startYo();
+        const run = await Promise.race([deploy.ended, sleep(patienceSeconds * 1000)]);
+        deploy.kill();
+        expect(run?.exitCode, run?.output ?? `it still waits after ${patienceSeconds} s`).toBe(1);
+        expect(run && String(lastEvent(run)?.message)).toMatch(/lock/);
       } finally {
         await giveLockBack();
       }

@@ -482,11 +482,18 @@ class Migration(migrations.Migration):
     } catch (error) {
       // The next fault is to begin with a site that is well.
       await this.pauseAsking().catch(() => {});
-      options.repair?.();
-      await this.commit();
-      await this.startYo().ended;
+      await this.#recover(options.repair);
       throw error;
     }
+  }
+
+  /** Takes away by hand what a fault should not have left. */
+  async #recover(repair: SurvivalOptions['repair']): Promise<void> {
+    repair?.();
+    await this.commit();
+    await this.startYo().ended;
+    const { halfMade } = await this.inspect();
+    if (halfMade.length > 0) await this.shell(`rm -rf ${halfMade.map(shellWord).join(' ')}`);
   }
 
   /** The start page and everything that it is made of. */
