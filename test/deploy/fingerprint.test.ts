@@ -33,7 +33,7 @@ async function fingerprintAfter(root: string, path: string): Promise<string> {
 test('the fingerprint is the one that the playbook computes', async () => {
   const root = await project();
   const pipe =
-    'git ls-files -s -- provision.yml group_vars roles inventory/production | git hash-object --stdin';
+    'git ls-files -s -- provision.yml group_vars plugins roles inventory/production | git hash-object --stdin';
   const expected = execFileSync('sh', ['-c', pipe], { cwd: join(root, '.ansible'), encoding: 'utf8' }).trim();
   expect(await provisionFingerprint(root, 'production')).toBe(expected);
 });
