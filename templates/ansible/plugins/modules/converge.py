@@ -471,6 +471,8 @@ class Units:
     def reread(self, files: list[str]) -> None:
         """Has systemd read its configuration anew if it has not seen these files or units as they are."""
         mine = [path for path in files if path.startswith(UNIT_DIRECTORY)]
+        if not mine and not self.states:
+            return
         loaded = properties(run(["systemctl", "show", "--property=UnitsLoadTimestampMonotonic"]))
         is_newer = any(changed_at(path) > since(loaded, "UnitsLoadTimestampMonotonic") for path in mine)
         if is_newer or any(state["NeedDaemonReload"] == "yes" for state in self.states.values()):
