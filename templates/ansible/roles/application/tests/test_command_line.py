@@ -79,6 +79,9 @@ class CommandLineTest(unittest.TestCase):
             "status --config=/tmp/x",
             "status --in-unit=x",
             "rollback $(id)",
+            "rollback --with-db",
+            "rollback --with-db --accept-loss",
+            "rollback --accept-loss",
         ):
             with self.subTest(asked):
                 done = self.program("--ssh-command", asked)
@@ -95,6 +98,7 @@ class CommandLineTest(unittest.TestCase):
             "status --json",
             "list",
             f"deploy --archive - --commit {'a' * 40}",
+            f"deploy --archive - --commit {'a' * 40} --allow-incompatible-migrations",
             "rollback",
         ):
             with self.subTest(asked):

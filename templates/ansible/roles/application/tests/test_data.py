@@ -375,6 +375,7 @@ class RestoreTest(DataTest):
             os._exit(0)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), -signal.SIGKILL)
         current = self.site.live().id
+        (self.site.backups / "before-x.tmp").touch()
         archive, commit = self.host.commit({"broken-import": ""})
         # Fails late, so that only what tidy did is left.
         status, events = self.host.run("deploy", archive=archive, commit=commit)
@@ -384,6 +385,7 @@ class RestoreTest(DataTest):
             self.host.units(), [self.site.beat, self.site.web(current), self.site.worker(current)]
         )
         self.assertNotIn(databases.scratch_name(self.site), self.cluster.databases())
+        self.assertEqual([path.name for path in self.site.backups.iterdir() if path.suffix != ".dump"], [])
         if current == live:
             self.assertEqual(self.items(), before)
             return
