@@ -3,7 +3,7 @@ import { projectPaths } from '../paths.ts';
 import { runOrThrow } from '../process.ts';
 
 /**
- * What the provisioning of an environment depends on, as one hash of the committed playbook, roles and inventory.
+ * What the provisioning of an environment depends on, as one hash of the committed playbook, plug-ins, roles and inventory.
  * provision.yml leaves the same value on the host.
  */
 export async function provisionFingerprint(projectRoot: string, environment: string): Promise<string> {
@@ -11,7 +11,7 @@ export async function provisionFingerprint(projectRoot: string, environment: str
   const failure = 'git cannot list the files of the playbooks';
   const { stdout } = await runOrThrow(
     'git',
-    ['ls-files', '-s', '--', 'provision.yml', 'group_vars', 'roles', `inventory/${environment}`],
+    ['ls-files', '-s', '--', 'provision.yml', 'group_vars', 'plugins', 'roles', `inventory/${environment}`],
     {
       cwd,
       failure,

@@ -13,6 +13,7 @@ async function project(): Promise<string> {
   for (const [path, contents] of Object.entries({
     'manage.py': '',
     '.ansible/provision.yml': '- hosts: all\n',
+    '.ansible/plugins/modules/converge.py': '',
     '.ansible/roles/nginx/tasks/main.yml': '[]\n',
     '.ansible/inventory/production/hosts.yml': 'all:\n',
     '.ansible/inventory/staging/hosts.yml': 'all:\n',
@@ -33,17 +34,19 @@ async function fingerprintAfter(root: string, path: string): Promise<string> {
 test('the fingerprint is the one that the playbook computes', async () => {
   const root = await project();
   const pipe =
-    'git ls-files -s -- provision.yml group_vars roles inventory/production | git hash-object --stdin';
+    'git ls-files -s -- provision.yml group_vars plugins roles inventory/production | git hash-object --stdin';
   const expected = execFileSync('sh', ['-c', pipe], { cwd: join(root, '.ansible'), encoding: 'utf8' }).trim();
   expect(await provisionFingerprint(root, 'production')).toBe(expected);
 });
 
-test('it changes with a role and with the environment’s inventory, and with nothing else', async () => {
+test('it changes with a role, a plug-in and the environment’s inventory, and with nothing else', async () => {
   const root = await project();
   const before = await provisionFingerprint(root, 'production');
   expect(await fingerprintAfter(root, 'manage.py')).toBe(before);
   expect(await fingerprintAfter(root, '.ansible/inventory/staging/hosts.yml')).toBe(before);
   const withRole = await fingerprintAfter(root, '.ansible/roles/nginx/tasks/main.yml');
   expect(withRole).not.toBe(before);
-  expect(await fingerprintAfter(root, '.ansible/inventory/production/hosts.yml')).not.toBe(withRole);
+  const withInventory = await fingerprintAfter(root, '.ansible/inventory/production/hosts.yml');
+  expect(withInventory).not.toBe(withRole);
+  expect(await fingerprintAfter(root, '.ansible/plugins/modules/converge.py')).not.toBe(withInventory);
 });

@@ -94,3 +94,24 @@ describe('The release command', () => {
     expect(stderr).toMatch(/^Ran [1-9][0-9]* tests/m);
   });
 });
+
+describe('The module that looks after files and services', () => {
+  const project = inject('renderedProjects').shop;
+
+  test('passes its own tests', async () => {
+    const cwd = join(project, projectPaths.ansible, 'plugins');
+    const { stderr } = await expectSuccess(
+      'python',
+      ['-m', 'unittest', 'discover', '-s', 'tests', '-t', '.'],
+      { cwd },
+    );
+    expect(stderr).toMatch(/^Ran [1-9][0-9]* tests/m);
+  });
+
+  test('has documentation that Ansible can show', async () => {
+    const { stdout } = await expectSuccess('ansible-doc', ['converge'], {
+      cwd: join(project, projectPaths.ansible),
+    });
+    expect(stdout).toContain('restart_after');
+  });
+});

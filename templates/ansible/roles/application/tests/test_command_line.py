@@ -112,6 +112,9 @@ class CommandLineTest(unittest.TestCase):
             "status --in-unit=x",
             "rollback $(id)",
             "maintenance on --config=/tmp/x",
+            "rollback --with-db",
+            "rollback --with-db --accept-loss",
+            "rollback --accept-loss",
         ):
             with self.subTest(asked):
                 done = self.program("--ssh-command", asked)
@@ -128,6 +131,7 @@ class CommandLineTest(unittest.TestCase):
             "status --json",
             "list",
             f"deploy --archive - --commit {'a' * 40}",
+            f"deploy --archive - --commit {'a' * 40} --allow-incompatible-migrations",
             "rollback",
             "maintenance on --allow 203.0.113.7 --message 'Back at noon'",
             "maintenance off --by ada",

@@ -92,7 +92,7 @@ class DumpTest(DataTest):
             with self.subTest(missing):
                 self.path.write_bytes(whole[: len(whole) - missing])
                 with self.assertRaisesRegex(ReleaseError, "cannot be read back"):
-                    dumps.verify(self.site, self.path, expected)
+                    dumps.verify(self.path, expected, 0)
 
     def test_a_dump_with_a_broken_block_is_found(self):
         dumps.dump(self.site, self.path)
@@ -100,19 +100,19 @@ class DumpTest(DataTest):
         damaged[-3000:-2900] = bytes(100)
         self.path.write_bytes(damaged)
         with self.assertRaisesRegex(ReleaseError, "cannot be read back"):
-            dumps.verify(self.site, self.path, tables(self.site, SITE))
+            dumps.verify(self.path, tables(self.site, SITE), 0)
 
     def test_a_dump_without_a_table_is_found(self):
         dumps.write_dump(self.site, self.path, '--exclude-table-data=public."odd name"')
         with self.assertRaisesRegex(ReleaseError, r'lacks the rows of 1 table: public."odd name"'):
-            dumps.verify(self.site, self.path, tables(self.site, SITE))
+            dumps.verify(self.path, tables(self.site, SITE), 0)
 
     def test_a_dump_smaller_than_the_schema_is_found(self):
         self.cluster.sql('drop table item, "odd name", unlogged; drop schema other cascade', SITE, role=SITE)
         dumps.write_dump(self.site, self.path)
         self.cluster.sql("create view many as select 1 as one", SITE, role=SITE)
         with self.assertRaisesRegex(ReleaseError, "less than its tables without any row"):
-            dumps.verify(self.site, self.path, {})
+            dumps.verify(self.path, {}, dumps.size_of_schema(self.site, self.path.with_suffix(".schema")))
 
     def test_a_dump_that_fails_leaves_nothing(self):
         self.cluster.sql("create table secret (id int)", SITE)
@@ -374,6 +374,7 @@ class RestoreTest(DataTest):
             os._exit(0)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), -signal.SIGKILL)
         current = self.site.live().id
+        (self.site.backups / "before-x.tmp").touch()
         archive, commit = self.host.commit({"broken-import": ""})
         # Fails late, so that only what tidy did is left.
         status, events = self.host.run("deploy", archive=archive, commit=commit)
@@ -383,6 +384,7 @@ class RestoreTest(DataTest):
             self.host.units(), [self.site.beat, self.site.web(current), self.site.worker(current)]
         )
         self.assertNotIn(databases.scratch_name(self.site), self.cluster.databases())
+        self.assertEqual([path.name for path in self.site.backups.iterdir() if path.suffix != ".dump"], [])
         if current == live:
             self.assertEqual(self.items(), before)
             return

@@ -32,5 +32,5 @@ class PackTest(Temporary):
 
     def test_holds_the_scripts_that_it_hands_out(self):
         packed = self.program.read_bytes()
-        for name in ("examine.py", "ping.py"):
+        for name in ("examine.py", "ping.py", "release_compatibility.py"):
             self.assertIn(script(name).encode(), packed)

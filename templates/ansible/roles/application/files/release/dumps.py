@@ -40,9 +40,12 @@ def dump(site: Site, path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.unlink(missing_ok=True)
     try:
-        expected = tables(site, site.name)
-        write_dump(site, temporary)
-        verify(site, temporary, expected)
+        # Side by side, because none of them keeps more than one processor busy.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            smallest = pool.submit(size_of_schema, site, path.with_suffix(".schema"))
+            expected = tables(site, site.name)
+            write_dump(site, temporary)
+        verify(temporary, expected, smallest.result())
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -64,18 +67,15 @@ def write_dump(site: Site, path: Path, *options: str) -> None:
         raise ReleaseError(f"the database cannot be dumped: {complaint(lines)}", lines)
 
 
-def verify(site: Site, path: Path, expected: dict[str, str]) -> None:
+def verify(path: Path, expected: dict[str, str], smallest: int) -> None:
     """
-    Raises ReleaseError unless a dump holds the rows of all expected tables and can be read to its end.
+    Raises ReleaseError unless a dump holds the rows of all expected tables, can be read to its end,
+    and has at least the size of one without any row.
 
     Listing its contents is not enough: they stand at its beginning, and the rows after them.
     """
-    # Side by side, because none of them keeps more than one processor busy.
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        schema_size = pool.submit(size_of_schema, site, path.with_suffix(".schema"))
-        reading = pool.submit(run, ["pg_restore", f"--file={os.devnull}", path])
-        listed = run(["pg_restore", "--list", path])
-        smallest, read = schema_size.result(), reading.result()
+    listed = run(["pg_restore", "--list", path])
+    read = run(["pg_restore", f"--file={os.devnull}", path])
     if read.returncode or listed.returncode or not path.stat().st_size:
         lines = last_lines(read.stderr or listed.stderr)
         raise ReleaseError(f"the dump of the database cannot be read back: {complaint(lines)}", lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +39,14 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def begin_flush(directory: Path) -> subprocess.Popen[bytes]:
+    """
+    Begins to write to the disk whatever of a file system is only in memory, and does not wait for
+    its end.
+    """
+    return subprocess.Popen(["sync", "--file-system", directory], stdin=subprocess.DEVNULL)
 
 
 def point(link: Path, target: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -83,6 +84,8 @@ class Transaction:
         # what the release that runs could not live with: see scripts/release_compatibility.py
         self.judgement: dict[str, list[dict[str, str]]] = {}
         self.dump: Path | None = None
+        # writes the release to the disk
+        self.flush: subprocess.Popen[bytes] | None = None
         self.started_at = time.monotonic()
         # what steps/restoring.py has under way
         self.restoring: Any = None

@@ -38,6 +38,9 @@ def tidy(transaction: Transaction) -> str:
         if upload or path.name.startswith(".") or (unfinished and (not live or path.name != live.id)):
             remove_tree(path)
             removed += 1
+    for path in (*site.backups.glob("*.tmp"), *site.backups.glob("*.schema")):
+        path.unlink()
+        removed += 1
     for path in site.virtual_environments.iterdir():
         if not (path / COMPLETE).is_file():
             remove_tree(path)

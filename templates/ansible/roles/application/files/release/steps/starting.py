@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..errors import ReleaseError, Skipped
+from ..files import begin_flush
 from ..health import on_its_socket, persist
 from ..holding import WEB, WORKER, hold_file, is_held
 from ..messages import cause, last_lines
@@ -19,6 +20,7 @@ from ..processes import (
     unit_instances,
     unit_states,
 )
+from ..releases import BUILT
 from ..transaction import Transaction
 from ..warmth import is_warm
 
@@ -34,6 +36,10 @@ def start_web(transaction: Transaction) -> str:
     """
     site, release = transaction.site, transaction.release
     unit, since = site.web(release.id), time.time()
+    if release.status == BUILT:
+        # A host that loses power after the switch must find more than the name of the release.
+        transaction.flush = begin_flush(site.home)
+        transaction.take_back(transaction.flush.wait)
     if is_held(site, release.id, WEB):
         hold_file(site, release.id, WEB).unlink()
         # It is starting: this waits until it is ready.

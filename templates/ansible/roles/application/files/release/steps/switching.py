@@ -51,6 +51,8 @@ def switch(transaction: Transaction) -> str:
     site, release = transaction.site, transaction.release
     transaction.take_back(switch_back, transaction)
     publish_plain_static_files(site, release)
+    if transaction.flush:
+        transaction.flush.wait()
     point(site.current, f"releases/{release.id}")
     transaction.switched_at = time.monotonic()
     return f"{transaction.previous.id if transaction.previous else 'nothing'} -> {release.id}"

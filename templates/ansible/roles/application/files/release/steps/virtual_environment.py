@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ReleaseError
-from ..files import give_to, remove_tree, require_room
+from ..files import begin_flush, give_to, remove_tree, require_room
 from ..messages import MIB
 from ..processes import Command
 from ..releases import Release
@@ -53,6 +53,7 @@ def build_environment(transaction: Transaction) -> str:
     give_to(directory, site.accounts.root_user, site.accounts.site_group)
     if not (directory / "bin/gunicorn").exists():
         raise ReleaseError("the project does not depend on gunicorn: run `uv add gunicorn` and commit")
+    begin_flush(directory).wait()
     (directory / COMPLETE).touch()
     return f"built {directory.name[:12]}"
 
