@@ -61,6 +61,21 @@ def run(argv: Sequence[str | Path], **options: Any) -> subprocess.CompletedProce
         raise ReleaseError(f"the program {argv[0]} is not installed: provision the host again") from None
 
 
+def start(argv: Sequence[str | Path]) -> subprocess.Popen[str]:
+    """Starts a program whose output is captured. Raises ReleaseError when it is not there."""
+    try:
+        return subprocess.Popen(
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        raise ReleaseError(f"the program {argv[0]} is not installed: provision the host again") from None
+
+
 def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
     """Runs systemctl."""
     return run(["systemctl", *words])

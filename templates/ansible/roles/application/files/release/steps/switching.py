@@ -23,7 +23,7 @@ LIVE_ANSWERS = 3
 # old release has not accepted yet.
 DRAIN_SECONDS = 1.0
 # How long a worker that was told to stop may go on taking tasks.
-HAND_OVER_SECONDS = 0.2
+HAND_OVER_SECONDS = 0.1
 
 
 def hand_over(transaction: Transaction) -> str:
