@@ -143,7 +143,9 @@ const kinds: Record<string, Kind> = {
   task: keyed(
     '/probe/runs/',
     accepted.runs,
-    ((seconds) => () => ({ seconds: String(seconds()) }))(round([0, 0.2, 0, 1, 0, 0.5, 3, 0])),
+    ((seconds) => () => ({ seconds: String(seconds()) }))(
+      round([0, 0, 0.1, 0, 0, 0.5, 0, 0, 0, 0, 0.2, 0, 0, 3, 0, 0]),
+    ),
   ),
   slow: { path: () => '/probe/slow/', timeout: patience.slow, examine: releaseOf },
 };
@@ -222,7 +224,7 @@ async function start(): Promise<void> {
     round(cycle.map((text): [string, boolean] => [text.split(' ')[0] as string, text.endsWith(' new')])),
   );
   // At rates of their own: two worker processes and eight threads have to keep up with them.
-  stream(1, () => ['task', false]);
+  stream(4, () => ['task', false]);
   stream(0.25, () => ['slow', false]);
 }
 
