@@ -68,7 +68,9 @@ async function measure(workshop: Workshop, parts: Set<Part>, runs: number, probl
     try {
       lines.push(...(await act()));
     } catch (error) {
-      problems.push(`${name} could not be measured: ${(error as Error).message}`);
+      const problem = `${name} could not be measured: ${(error as Error).message}`;
+      workshop.say(problem);
+      problems.push(problem);
     }
   };
   await part('fresh', () => fresh(workshop, runs));

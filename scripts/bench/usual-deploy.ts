@@ -25,11 +25,13 @@ export async function playWithDefaults(
     sshArguments?: readonly string[];
   } = {},
 ): Promise<void> {
+  const configuration = join(place.user.home, 'defaults.cfg');
+  writeFileSync(configuration, '');
   const words = ['uv', 'run', '--quiet', '--only-group', 'ansible', 'ansible-playbook', ...args, playbook];
   const { exitCode, stdout, stderr } = await site.run(words, join(site.directory, '.ansible'), {
     ...place.environment(),
     LC_ALL: 'C.UTF-8',
-    ANSIBLE_CONFIG: '/dev/null',
+    ANSIBLE_CONFIG: configuration,
     // Ansible's default, to which only the way to the host is added.
     ANSIBLE_SSH_ARGS: ['-C -o ControlMaster=auto -o ControlPersist=60s', ...sshArguments].join(' '),
     ...env,
