@@ -255,6 +255,7 @@ export async function downtime(workshop: Workshop, station: Station, problems: s
   const events: Event[] = [];
   const note = (name: string, { from, to }: { from: number; to: number }) => events.push({ name, from, to });
 
+  site.yields = true;
   workshop.say('a minute of load');
   const endLoad = await openLoad({ ...visit, perSecond, mixture: 'probe' });
   const begun = Date.now();

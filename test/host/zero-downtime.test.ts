@@ -30,6 +30,7 @@ beforeAll(async () => {
   });
   const { exitCode, output } = await site.deploy();
   expect(exitCode, output).toBe(0);
+  site.yields = true;
 });
 afterAll(() => session?.close());
 
