@@ -330,7 +330,7 @@ export async function downtime(workshop: Workshop, station: Station, problems: s
       what: `requests lost of ${load.requests}, in ${deploys} deploys and rollbacks and ${events.length - deploys} broken deploys`,
       goboot: number(load.lost.length),
       reference: number(restarted.lost),
-      than: `${than}, of ${restarted.requests}`,
+      than: `${than}, of the ${restarted.requests} around it`,
     },
     {
       what: `forms and tasks lost or done twice, of ${kept.entries} and ${kept.runs}`,
@@ -348,13 +348,6 @@ export async function downtime(workshop: Workshop, station: Station, problems: s
       reference: times(quiet),
       than: 'the minute before',
     },
-    {
-      what: 'longest answer around the switch',
-      goboot: { values: [switching.max], unit: 'ms' },
-      reference: { values: [restarted.max], unit: 'ms' },
-      than,
-    },
-    { what: 'p99 around the switch', goboot: times(switching), reference: times(restarted), than },
   ];
 }
 
@@ -387,5 +380,5 @@ async function restartUnderLoad(workshop: Workshop, station: Station): Promise<L
   const latency = latencyBetween(load.samples, from - aroundSwitch.before, from + aroundSwitch.after);
   workshop.say(describeLatency('restart of the unit', latency));
   // A request of ten seconds that is under way holds the restart up, and is in none of the times.
-  return { ...latency, p99: latency.p99, lost: load.lost.length, requests: load.requests };
+  return latency;
 }
