@@ -176,7 +176,9 @@ export async function rollback(workshop: Workshop, station: Station, runs: numbe
   const restarts: number[] = [];
   let wasWarm = false;
 
-  const goBack = async (into: ReturnType<typeof figures>): Promise<Record<string, unknown>> => {
+  const isWarm = async (): Promise<boolean> =>
+    Boolean(JSON.parse(await onHost(station, `/usr/local/sbin/${site.name}-release status --json`)).warm);
+  const goBack = async (into: ReturnType<typeof figures>): Promise<void> => {
     const { release } = await lookOnce(visit);
     const visitor = watch(visit, (seen) => seen.release !== release);
     const from = Date.now();
@@ -185,7 +187,6 @@ export async function rollback(workshop: Workshop, station: Station, runs: numbe
     const result: Record<string, unknown> = JSON.parse(output.split('\n').at(-1) as string);
     into.command.push(Number(result.seconds));
     if (typeof result.live_seconds === 'number') into.live.push(result.live_seconds);
-    return result;
   };
   const deployAnew = async (): Promise<string> => {
     const { release } = await lookOnce(visit);
@@ -202,7 +203,8 @@ export async function rollback(workshop: Workshop, station: Station, runs: numbe
 
     workshop.say('rollback to a warm release');
     await deployAnew();
-    wasWarm = Boolean((await goBack(measured.warm)).warm);
+    wasWarm = await isWarm();
+    await goBack(measured.warm);
 
     workshop.say('restart of the unit');
     const live = await lookOnce(visit);
