@@ -135,6 +135,8 @@ export async function provision(workshop: Workshop, station: Station, runs: numb
   const { site, place } = station;
   const [values, defaults]: [number[], number[]] = [[], []];
   const playbook = ['uv', 'run', '--quiet', '--only-group', 'ansible', 'ansible-playbook', 'provision.yml'];
+  // Without pipelining Ansible needs it to become another user than root.
+  await onHost(station, 'apt-get --quiet=2 install --yes acl >/dev/null');
   // Connections of the run before would be used again.
   const disconnect = () => rm(join(place.user.home, '.ansible/cp'), { recursive: true, force: true });
   await inTurn(

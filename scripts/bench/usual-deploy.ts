@@ -36,7 +36,7 @@ export async function playWithDefaults(
     ANSIBLE_SSH_ARGS: ['-C -o ControlMaster=auto -o ControlPersist=60s', ...sshArguments].join(' '),
     ...env,
   });
-  if (exitCode !== 0) throw new Error(`${playbook} failed:\n${stdout}\n${stderr}`);
+  if (exitCode !== 0) throw new Error(`${playbook} failed:\n${`${stdout}\n${stderr}`.slice(-2000)}`);
 }
 
 /** Prepares a provisioned host for the usual deploy; returns what deploys the current commit with it. */

@@ -1,4 +1,5 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { runOrThrow } from '../../lib/process.ts';
 import type { RehearsalSystem } from '../../lib/rehearsal/operating-systems.ts';
@@ -120,7 +121,7 @@ export async function onHost({ host }: Station, command: string, input?: string)
   return stdout.trim();
 }
 
-/** The names of this computer's processor and system, for whoever reads the figures. */
+/** This computer's processor and system, and how busy it is, for whoever reads the figures. */
 export async function describeComputer(): Promise<string> {
   const [{ stdout: model }, { stdout: count }, { stdout: kernel }] = await Promise.all([
     runOrThrow('sh', ['-c', "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"], {
@@ -129,5 +130,5 @@ export async function describeComputer(): Promise<string> {
     runOrThrow('nproc', [], { failure: 'The number of processors is unknown' }),
     runOrThrow('uname', ['-r'], { failure: 'The kernel is unknown' }),
   ]);
-  return `${count.trim()} × ${model.trim() || 'unknown processor'}, Linux ${kernel.trim()}`;
+  return `${count.trim()} × ${model.trim() || 'unknown processor'}, Linux ${kernel.trim()}, load average of the last quarter of an hour ${loadavg()[2]?.toFixed(1)}`;
 }
