@@ -62,7 +62,8 @@ function ask(where: { domain: string; address: string }, agent: Agent): Promise<
         path: '/probe/who/',
         rejectUnauthorized: false,
         agent,
-        timeout: 5000,
+        // On a busy computer a deploy takes the time of others.
+        timeout: 30_000,
       },
       (response) => {
         let body = '';

@@ -3,6 +3,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:https';
 import { setPriority } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import type { LoadPlan, Sample } from './load.ts';
 
 const patience = { usual: 15_000, slow: 45_000 };
@@ -32,12 +33,16 @@ const staticPaths: string[] = [];
 /** The form that was open before everything else happened. */
 const form = { cookie: '', token: '' };
 
+// Made once: reading all certificate authorities takes longer than a request.
+const secureContext = createSecureContext();
 // Every connection in turn, so that none is idle for so long that the server may close it.
-const kept = new Agent({ keepAlive: true, scheduling: 'fifo' });
+const kept = new Agent({ keepAlive: true, scheduling: 'fifo', secureContext });
+// Without a kept session, so that each new connection costs the server a whole handshake.
+const fresh = new Agent({ keepAlive: false, maxCachedSessions: 0, secureContext });
 
 function send(
   path: string,
-  { agent, timeout, fields }: { agent: Agent | undefined; timeout: number; fields?: Record<string, string> },
+  { agent, timeout, fields }: { agent: Agent; timeout: number; fields?: Record<string, string> },
 ): Promise<Answer> {
   const content = fields && new URLSearchParams(fields).toString();
   return new Promise((resolve, reject) => {
@@ -58,8 +63,7 @@ function send(
           }),
         },
         rejectUnauthorized: false,
-        // Without a kept session, so that each new connection costs the server a whole handshake.
-        agent: agent ?? new Agent({ keepAlive: false, maxCachedSessions: 0 }),
+        agent,
         timeout,
       },
       (response) => {
@@ -163,7 +167,7 @@ async function ask(name: string, newConnection: boolean, due: number): Promise<v
   };
   try {
     const answer = await send(path, {
-      agent: newConnection ? undefined : kept,
+      agent: newConnection ? fresh : kept,
       timeout: kind.timeout ?? patience.usual,
       ...(kind.form && { fields: kind.form() }),
     });

@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
   /** Runs `yo` for programs. */
   async yo(args: readonly string[], cwd = this.directory): Promise<YoRun> {
     const from = Date.now();
-    const words = [...(this.yields ? ['nice', '--adjustment=19'] : []), 'yo', ...args, '--json'];
+    const words = [...(this.yields ? ['nice', '--adjustment=5'] : []), 'yo', ...args, '--json'];
     const { exitCode, stdout, stderr } = await this.run(words, cwd);
     const to = Date.now();
     const events = stdout
