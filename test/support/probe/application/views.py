@@ -1,5 +1,5 @@
+import os
 import time
-import uuid
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,13 +12,10 @@ from . import tasks
 from .models import Entry
 from .revision import REVISION
 
-# Another one after each start of Gunicorn, whose workers share what was imported before they were forked.
-PROCESS = uuid.uuid4().hex
-
-
 def answer(**values) -> JsonResponse:
     """Say who answers."""
-    return JsonResponse({"release": settings.RELEASE_ID, "process": PROCESS, **values})
+    # Gunicorn's main process: the same for all its workers, and another one after each start.
+    return JsonResponse({"release": settings.RELEASE_ID, "process": str(os.getppid()), **values})
 
 
 @never_cache
