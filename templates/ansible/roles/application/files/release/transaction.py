@@ -170,7 +170,7 @@ class Running:
         try:
             output, complaints = self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            self.stop()
+            self.kill()
             output, complaints = self.process.communicate()
         except BaseException:
             self.stop()
@@ -186,10 +186,15 @@ class Running:
         return Result(status == 0, lines)
 
     def stop(self) -> None:
-        """Ends it, whatever it does."""
-        if self.process.poll() is None:
-            systemctl("stop", self.unit)
-            self.process.kill()
+        """Ends it, whatever it does, unless it has ended and was waited for."""
+        if self.process.returncode is None:
+            self.kill()
+            self.process.communicate()
+
+    def kill(self) -> None:
+        """Ends it, and does not wait."""
+        systemctl("stop", self.unit)
+        self.process.kill()
 
 
 class Step(NamedTuple):
