@@ -126,7 +126,10 @@ SYSTEMD_SAYS = re.compile(
 
 def journal(unit: str, since: float) -> list[str]:
     """The last lines that a unit has written since a time, given in seconds since 1970."""
-    shown = run(["journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output", "cat", "--no-pager"])
+    # What was written last is on its way.
+    run(["journalctl", "--sync"])
+    # Not rounded: that would leave out what was written in the rest of the second.
+    shown = run(["journalctl", "--unit", unit, "--since", f"@{int(since)}", "--output", "cat", "--no-pager"])
     said = [line for line in shown.stdout.splitlines() if not SYSTEMD_SAYS.search(line)]
     return last_lines("\n".join(readable(line) for line in said))
 
