@@ -11,7 +11,8 @@ sudo_rule() { echo "/etc/sudoers.d/$1"; }
 end_processes() {
   local signal
   for signal in TERM KILL; do
-    find /proc -maxdepth 1 -name '[0-9]*' -uid "$(id -u "$1")" -printf '%f\n' 2>/dev/null |
+    # A process that ends while find looks at it makes find fail.
+    { find /proc -maxdepth 1 -name '[0-9]*' -uid "$(id -u "$1")" -printf '%f\n' 2>/dev/null || true; } |
       while read -r process; do kill "-$signal" "$process" 2>/dev/null || true; done
     sleep 0.2
   done

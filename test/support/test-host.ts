@@ -11,15 +11,19 @@ export const testSystem = (process.env.GOBOOT_TEST_SYSTEM ?? 'debian13') as Rehe
 
 export interface TestHost extends RehearsalHost {
   /** The key that opens the host, readable by the user of a workplace. */
-  keyFileFor(place: Workplace): string;
+  keyFileFor(place: Pick<Workplace, 'user'>): string;
   /** A known_hosts file with the host's real key. */
-  knownHostsFileFor(place: Workplace): string;
+  knownHostsFileFor(place: Pick<Workplace, 'user'>): string;
 }
 
 /** Boots a host that looks like a rented server. It trusts the certificate authorities that this computer trusts. */
-export async function startTestHost(session: Rehearsal, name: string): Promise<TestHost> {
+export async function startTestHost(
+  session: Rehearsal,
+  name: string,
+  os: RehearsalSystem = testSystem,
+): Promise<TestHost> {
   const host = await session.startHost({
-    os: testSystem,
+    os,
     name: `${name}-${process.pid}`,
     adminUser: 'admin',
   });

@@ -185,6 +185,8 @@ if "collectstatic" in sys.argv[2]:
     result_file.write_text(json.dumps(result))
 elif "control.ping" in sys.argv[2]:
     sys.exit("no answer" if (here / "silent-worker").exists() else 0)
+elif "active_queues" in sys.argv[2]:
+    sys.exit("tasks wait" if (here / "full-queue").exists() else 0)
 elif sys.argv[2] == "migrate":
     with open(os.environ["STAND_IN"] + "/migrate.log", "a") as log:
         log.write(os.environ["PGOPTIONS"] + "\\n")

@@ -417,6 +417,21 @@ class DeployTest(unittest.TestCase):
         self.host.run("rollback")
         self.assertEqual(self.host.answers(), first, f"not to {second}, which was withdrawn from {third}")
 
+    def test_a_rollback_lets_the_newer_worker_end_its_tasks_before_the_older_one_begins(self):
+        _, second = self.deploy(), self.deploy({"full-queue": ""})
+        status, events = self.host.run("rollback")
+        self.assertEqual(status, 0)
+        steps = [event["name"] for event in events if event["event"] == "step"]
+        wanted = ["switch", "live", "drain", "hand over", "worker"]
+        self.assertEqual([step for step in steps if step in wanted], wanted)
+        (warning,) = [event for event in events if event["event"] == "warning"]
+        self.assertIn("tasks still wait", warning["message"])
+        told = self.host.systemctl()
+        self.assertLess(
+            told.index(f"stop {self.site.web(second)}"),
+            told.index(f"stop --no-block {self.site.worker(second)}"),
+        )
+
     def test_rollback_to_a_named_release(self):
         first, second = self.deploy(), self.deploy()
         self.host.run("rollback")

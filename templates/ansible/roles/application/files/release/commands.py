@@ -25,7 +25,7 @@ from .maintenance import Maintenance, apply, illness_for_visitors
 from .messages import counted, megabytes, now
 from .processes import Command, release_of, unit_instances, unit_name
 from .redaction import hide, secret_values
-from .releases import BUILT, rollback_target
+from .releases import BUILT, GOOD, rollback_target
 from .reporting import Reporter
 from .site import Site
 from .steps import DELETE, DEPLOY, HOT_FIXES, PRUNE, RESTART, RESTORE, RESUME, ROLLBACK, TIDY
@@ -54,6 +54,9 @@ def deploy(transaction: Transaction) -> Outcome:
             transaction.perform([TIDY])
             return Outcome("unchanged", f"commit {live.commit[:8]} is live and well", live.id, live.id)
         transaction.reporter.warning("unchanged", f"commit {live.commit[:8]} is deployed again: {problem}")
+    if live and live.status == BUILT and not illness(site, live):
+        # The run that switched to it was killed: it is proven all the same.
+        live.save(status=GOOD)
     transaction.perform(DEPLOY)
     message = f"https://{site.config.domain} serves commit {request.commit[:8]}"
     return Outcome("deployed", message, transaction.release.id, live.id if live else None)

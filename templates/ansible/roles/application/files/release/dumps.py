@@ -5,9 +5,12 @@ Dumps of a site's database: made before migrations, kept with the release that t
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from .blockers import APPLICATION, describe_blocker, watched
 from .errors import ReleaseError
 from .files import open_new, sync_directory
 from .messages import counted, last_lines, megabytes
@@ -18,6 +21,9 @@ from .site import Site
 BEFORE = "before-"
 RESTORED = "restored-"
 SUFFIX = ".dump"
+UNFINISHED = (".tmp", ".schema")
+# A dump needs the weakest of locks, which only work on a whole table keeps from it.
+LOCK_WAIT = "15s"
 
 
 def dump_path(site: Site, release_id: str) -> Path:
@@ -41,10 +47,11 @@ def dump(site: Site, path: Path) -> None:
     temporary.unlink(missing_ok=True)
     try:
         # Side by side, because none of them keeps more than one processor busy.
-        with concurrent.futures.ThreadPoolExecutor() as pool:
+        with explained(site), concurrent.futures.ThreadPoolExecutor() as pool:
             smallest = pool.submit(size_of_schema, site, path.with_suffix(".schema"))
             expected = tables(site, site.name)
             write_dump(site, temporary)
+            smallest.result()
         verify(temporary, expected, smallest.result())
         temporary.rename(path)
     except BaseException:
@@ -53,12 +60,44 @@ def dump(site: Site, path: Path) -> None:
     sync_directory(path.parent)
 
 
+@contextlib.contextmanager
+def explained(site: Site) -> Iterator[None]:
+    """Says who keeps a dump waiting, if that is why it fails."""
+    failure: ReleaseError | None = None
+    with watched(site) as waits:
+        try:
+            yield
+        except ReleaseError as error:
+            failure = error
+    if failure and waits and any("lock timeout" in line for line in failure.detail):
+        reason = describe_blocker(waits[-1])
+        raise ReleaseError(f"the database cannot be dumped within {LOCK_WAIT}: {reason}", failure.detail)
+    if failure:
+        raise failure
+
+
+def remove_unfinished(site: Site) -> int:
+    """Removes what a run that was killed has left of a dump, and returns how much that was."""
+    left = [path for path in site.backups.glob(f"{BEFORE}*") if path.suffix in UNFINISHED]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
 def write_dump(site: Site, path: Path, *options: str) -> None:
     """Lets pg_dump write a file in the format that pg_restore can read in parts."""
     with open_new(path, 0o600) as file:
         dumped = run(
-            ["pg_dump", *connection(site, site.name), "--format=custom", "--compress=1", *options],
+            [
+                "pg_dump",
+                *connection(site, site.name),
+                "--format=custom",
+                "--compress=1",
+                f"--lock-wait-timeout={LOCK_WAIT}",
+                *options,
+            ],
             stdout=file,
+            env={**os.environ, "PGAPPNAME": APPLICATION},
             **as_site(site),
         )
         os.fsync(file.fileno())

@@ -12,22 +12,15 @@ from pathlib import Path
 
 from .archives import spool
 from .command_line import STANDARD_INPUT, parser, refuse_local_options, remote_words
-from .commands import (
-    maintain,
-    manage,
-    retire,
-    show_list,
-    show_maintenance,
-    show_status,
-    start,
-    transact,
-)
 from .errors import EXIT_FAILED, EXIT_LOCKED, EXIT_USAGE, ReleaseError, UsageError, unexpected
 from .messages import MIB
 from .processes import unit_name, without_expansion
 from .reporting import Reporter
 from .site import SITE_NAME, Config, Site
 from .transaction import Request
+
+# Commands that change nothing, or do not wait for a unit of their own.
+AT_ONCE = ("list", "status", "manage", "start", "retire")
 
 
 def in_unit_of_its_own(site: Site, arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -107,25 +100,29 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
     if os.geteuid() != 0:
         raise ReleaseError(f"{Path(sys.argv[0]).name} must be run as root: use sudo")
     site = Site.on_this_host(Config.read(config_path(arguments)))
-    if arguments.command == "list":
-        return show_list(site, reporter)
-    if arguments.command == "status":
-        return show_status(site, reporter)
-    if arguments.command == "maintenance" and arguments.action == "status":
-        return show_maintenance(site, reporter)
-    if arguments.command == "manage":
-        return manage(site, arguments.words)
-    if arguments.command == "start":
-        return start(site)
-    if arguments.command == "retire":
-        return retire(site)
-    if not arguments.in_unit:
+    asks = arguments.command == "maintenance" and arguments.action == "status"
+    if not (arguments.in_unit or asks or arguments.command in AT_ONCE):
         return in_unit_of_its_own(site, arguments, words)
+    # Only now: what starts a unit needs none of it, and a deploy waits for that.
+    from . import commands
+
+    if arguments.command == "list":
+        return commands.show_list(site, reporter)
+    if arguments.command == "status":
+        return commands.show_status(site, reporter)
+    if asks:
+        return commands.show_maintenance(site, reporter)
+    if arguments.command == "manage":
+        return commands.manage(site, arguments.words)
+    if arguments.command == "start":
+        return commands.start(site)
+    if arguments.command == "retire":
+        return commands.retire(site)
     if arguments.command == "maintenance":
-        return maintain(site, arguments, reporter)
+        return commands.maintain(site, arguments, reporter)
     request = Request.of(arguments)
     try:
-        return transact(site, request, reporter, arguments.in_unit)
+        return commands.transact(site, request, reporter, arguments.in_unit)
     finally:
         if request.archive and request.archive.parent == site.releases:
             request.archive.unlink(missing_ok=True)

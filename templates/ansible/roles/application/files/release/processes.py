@@ -61,6 +61,21 @@ def run(argv: Sequence[str | Path], **options: Any) -> subprocess.CompletedProce
         raise ReleaseError(f"the program {argv[0]} is not installed: provision the host again") from None
 
 
+def start(argv: Sequence[str | Path]) -> subprocess.Popen[str]:
+    """Starts a program whose output is captured. Raises ReleaseError when it is not there."""
+    try:
+        return subprocess.Popen(
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        raise ReleaseError(f"the program {argv[0]} is not installed: provision the host again") from None
+
+
 def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
     """Runs systemctl."""
     return run(["systemctl", *words])
@@ -111,7 +126,10 @@ SYSTEMD_SAYS = re.compile(
 
 def journal(unit: str, since: float) -> list[str]:
     """The last lines that a unit has written since a time, given in seconds since 1970."""
-    shown = run(["journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--output", "cat", "--no-pager"])
+    # What was written last is on its way.
+    run(["journalctl", "--sync"])
+    # Not rounded: that would leave out what was written in the rest of the second.
+    shown = run(["journalctl", "--unit", unit, "--since", f"@{int(since)}", "--output", "cat", "--no-pager"])
     said = [line for line in shown.stdout.splitlines() if not SYSTEMD_SAYS.search(line)]
     return last_lines("\n".join(readable(line) for line in said))
 

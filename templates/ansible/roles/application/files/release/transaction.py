@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from .archives import Archive
 from .errors import ReleaseError, Skipped, unexpected
 from .messages import last_lines
-from .processes import Command, Result, journal, run, systemctl, unit_name
+from .processes import Command, Result, journal, start, systemctl, unit_name
 from .releases import Release
 from .reporting import Reporter
 from .site import Site
@@ -93,6 +92,8 @@ class Transaction:
         self.switched_at = 0.0
         self.live_at = 0.0
         self.worker_started_at = 0.0
+        # waits for the answer of the worker
+        self.ping: Running | None = None
         self.beat_restarted = False
         self._release: Release | None = None
 
@@ -149,21 +150,51 @@ class Transaction:
 
     def command(self, command: Command) -> Result:
         """Runs a command of the project as the site's user and waits for it."""
-        unit = unit_name(self.site, command.purpose)
-        since = time.time()
-        status = -signal.SIGTERM
+        return self.begin(command).wait()
+
+    def begin(self, command: Command) -> Running:
+        """Starts a command of the project as the site's user."""
+        return Running(command, self.site, self.parent)
+
+
+class Running:
+    """A command of the project that runs."""
+
+    def __init__(self, command: Command, site: Site, parent: str | None) -> None:
+        self.unit = unit_name(site, command.purpose)
+        self.since = time.time()
+        self.process = start(command.under_systemd(site, self.unit, parent))
+
+    def wait(self, seconds: float | None = None) -> Result:
+        """Waits for its end, and stops it when it has not ended after so many seconds."""
         try:
-            done = run(command.under_systemd(self.site, unit, self.parent))
-            status = done.returncode
-        finally:
-            # Only systemd-run was killed then, and what it waited for may still be writing.
-            if status < 0:
-                systemctl("stop", unit)
+            output, complaints = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            output, complaints = self.process.communicate()
+        except BaseException:
+            self.stop()
+            raise
+        status = self.process.returncode
+        # Only systemd-run was killed then, and what it waited for may still be writing.
+        if status < 0:
+            systemctl("stop", self.unit)
         # A command that could not even start has said nothing itself, but systemd knows why.
-        lines = last_lines(done.stdout, done.stderr)
-        if done.returncode and not lines:
-            lines = journal(unit, since)
-        return Result(done.returncode == 0, lines)
+        lines = last_lines(output, complaints)
+        if status and not lines:
+            lines = journal(self.unit, self.since)
+        return Result(status == 0, lines)
+
+    def stop(self) -> None:
+        """Ends it, whatever it does, unless it has ended and was waited for."""
+        if self.process.returncode is None:
+            self.kill()
+            self.process.communicate()
+
+    def kill(self) -> None:
+        """Ends it, and does not wait."""
+        systemctl("stop", self.unit)
+        self.process.kill()
 
 
 class Step(NamedTuple):

@@ -20,7 +20,7 @@ from .restoring import (
     switch_over,
 )
 from .starting import probe, start_web, start_worker
-from .switching import check_live, hand_over, restart_beat, retire, settle, switch
+from .switching import check_live, drain, hand_over, restart_beat, retire, settle, switch
 from .virtual_environment import build_environment
 
 TIDY = Step("tidy", tidy)
@@ -28,7 +28,8 @@ START = (Step("start", start_web), Step("probe", probe))
 WORKER = Step("worker", start_worker)
 LIVE = Step("live", check_live)
 # Visitors get the release, and every task too.
-SWITCH = (Step("hand over", hand_over), Step("switch", switch), LIVE)
+HAND_OVER = Step("hand over", hand_over)
+SWITCH = (HAND_OVER, Step("switch", switch), LIVE)
 BEAT = Step("beat", restart_beat)
 SETTLE = Step("settle", settle)
 CLEAN_UP = (Step("retire", retire, required=False), Step("prune", prune, required=False))
@@ -48,12 +49,16 @@ DEPLOY = (
     *SWITCH,
     *FINISH,
 )
-# Whoever rolls back is in a hurry: visitors first. Tasks wait in the broker until the worker is up.
+# Whoever rolls back is in a hurry, so visitors go first. The tasks of the release that they leave are done
+# by its own worker: the older one may not know them.
 ROLLBACK = (
     Step("repair", repair),
     Step("target", choose_target),
     *START,
-    *SWITCH,
+    Step("switch", switch),
+    LIVE,
+    Step("drain", drain),
+    HAND_OVER,
     WORKER,
     *FINISH,
 )

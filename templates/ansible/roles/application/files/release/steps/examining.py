@@ -16,7 +16,7 @@ from ..messages import cause, counted, first_line
 from ..processes import has_failed, journal, script, stop_unit, systemctl
 from ..static_files import keep_static_files
 from ..transaction import Transaction
-from .starting import make_room_for
+from .starting import begin_ping, make_room_for
 
 EXAMINE_SECONDS = 5 * 60
 EXAMINE = script("examine.py", "release_compatibility.py")
@@ -87,6 +87,7 @@ def begin_held(transaction: Transaction, result_file: Path) -> None:
     for unit in (site.web(release.id), site.worker(release.id)):
         transaction.take_back(stop_unit, unit)
         systemctl("start", "--no-block", unit)
+    begin_ping(transaction)
 
 
 def wait_for(result_file: Path, unit: str) -> dict[str, Any] | None:

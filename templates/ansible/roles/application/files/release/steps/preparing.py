@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..archives import read_archive
+from ..dumps import remove_unfinished
 from ..errors import ReleaseError, Skipped, UsageError
 from ..files import remove_tree, require_room
 from ..holding import forget_holds
@@ -45,7 +46,7 @@ def tidy(transaction: Transaction) -> str:
         if not (path / COMPLETE).is_file():
             remove_tree(path)
             removed += 1
-    removed += forget_holds(site)
+    removed += forget_holds(site) + remove_unfinished(site)
     if site.staging.exists():
         remove_tree(site.staging)
         removed += 1

@@ -11,6 +11,7 @@ from ..holding import WEB, WORKER, hold_file, is_held
 from ..messages import cause, last_lines
 from ..processes import (
     Command,
+    Result,
     has_failed,
     journal,
     release_of,
@@ -87,19 +88,25 @@ def start_worker(transaction: Transaction) -> str:
     begin_worker(transaction)
     site, release = transaction.site, transaction.release
     unit, since = site.worker(release.id), transaction.worker_started_at
-    node = site.worker_node(release.id)
-    answered = transaction.command(
+    answered = transaction.ping.wait(WORKER_SECONDS) if transaction.ping else Result(False, [])
+    if not answered.ok or unit_states(unit) != ["active"]:
+        lines = journal(unit, since) or answered.lines
+        raise ReleaseError(f"the worker of the new release does not answer: {cause(lines)}", lines)
+    return site.worker_node(release.id)
+
+
+def begin_ping(transaction: Transaction) -> None:
+    """Starts the program that waits until the worker answers. It takes as long as a worker to start."""
+    site, release = transaction.site, transaction.release
+    transaction.ping = transaction.begin(
         Command(
             "ping",
-            [release.path / ".venv/bin/python", "-c", PING, node, f"{WORKER_SECONDS:.0f}"],
+            [release.path / ".venv/bin/python", "-c", PING, site.worker_node(release.id)],
             release.path,
             {"RELEASE_ID": release.id},
         )
     )
-    if not answered.ok or unit_states(unit) != ["active"]:
-        lines = journal(unit, since) or answered.lines
-        raise ReleaseError(f"the worker of the new release does not answer: {cause(lines)}", lines)
-    return node
+    transaction.take_back(transaction.ping.stop)
 
 
 def begin_worker(transaction: Transaction) -> None:
@@ -108,6 +115,8 @@ def begin_worker(transaction: Transaction) -> None:
     if transaction.worker_started_at:
         return
     transaction.worker_started_at = time.time()
+    if transaction.ping is None:
+        begin_ping(transaction)
     if is_held(site, release.id, WORKER):
         hold_file(site, release.id, WORKER).unlink()
         return

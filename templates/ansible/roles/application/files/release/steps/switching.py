@@ -8,7 +8,7 @@ from ..errors import ReleaseError, Skipped
 from ..files import point, sync_directory
 from ..health import persist, through_nginx
 from ..messages import cause, last_lines
-from ..processes import journal, release_of, systemctl, unit_instances
+from ..processes import Command, journal, release_of, script, systemctl, unit_instances, unit_states
 from ..releases import BAD, GOOD, WITHDRAWN
 from ..static_files import publish_plain_static_files
 from ..transaction import Transaction
@@ -22,8 +22,11 @@ LIVE_ANSWERS = 3
 # Between the switch and the stop of the old release: requests that nginx has passed on but that the
 # old release has not accepted yet.
 DRAIN_SECONDS = 1.0
+# How long the tasks that wait may take until a worker has taken them.
+QUEUE_SECONDS = 60.0
+DRAIN = script("drain.py")
 # How long a worker that was told to stop may go on taking tasks.
-HAND_OVER_SECONDS = 0.2
+HAND_OVER_SECONDS = 0.1
 
 
 def hand_over(transaction: Transaction) -> str:
@@ -44,6 +47,34 @@ def hand_over(transaction: Transaction) -> str:
     systemctl("stop", "--no-block", *old)
     time.sleep(HAND_OVER_SECONDS)
     return ", ".join(old)
+
+
+def drain(transaction: Transaction) -> str:
+    """
+    Lets the release that is left answer its last requests, and its worker do the tasks that wait.
+
+    Only then may an older worker take tasks: one that it does not know it would throw away.
+    """
+    site, previous = transaction.site, transaction.previous
+    if previous is None or unit_states(site.worker(previous.id)) != ["active"]:
+        raise Skipped("no other worker runs")
+    time.sleep(max(0.0, transaction.switched_at + DRAIN_SECONDS - time.monotonic()))
+    systemctl("stop", site.web(previous.id))
+    emptied = transaction.begin(
+        Command(
+            "drain",
+            [previous.path / ".venv/bin/python", "-c", DRAIN, site.worker_node(previous.id)],
+            previous.path,
+            {"RELEASE_ID": previous.id},
+        )
+    ).wait(QUEUE_SECONDS)
+    if not emptied.ok:
+        transaction.reporter.warning(
+            "drain",
+            f"tasks still wait after {QUEUE_SECONDS:.0f} s: the worker of {transaction.release.id} takes "
+            "them, and throws away those that it does not know",
+        )
+    return f"{previous.id} has answered all requests and taken all tasks"
 
 
 def switch(transaction: Transaction) -> str:

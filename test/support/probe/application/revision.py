@@ -1,0 +1,3 @@
+"""Changed by each commit, so that releases differ in their code."""
+
+REVISION = 1

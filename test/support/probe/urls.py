@@ -1,0 +1,1 @@
+urlpatterns += [path("probe/", include("probe.urls"))]
