@@ -14,6 +14,9 @@ import { git } from './scaffold.ts';
 import { startTestHost, type TestHost } from './test-host.ts';
 import { Workplace } from './workplace.ts';
 
+/** What the site answered while something went wrong. */
+type Answers = Pick<LoadResult, 'requests' | 'lost' | 'releases'>;
+
 const domain = 'shop.example.com';
 const site = 'shop-production';
 const requestsPerSecond = 20;
@@ -88,8 +91,8 @@ export class FaultSite {
   readonly #session: Rehearsal;
   /** How long each step of a deploy takes on this host, in seconds. */
   readonly stepSeconds = new Map<string, number>();
-  #prober: (() => Promise<LoadResult>) | undefined;
-  #load: LoadResult = { requests: 0, lost: [], releases: [] };
+  #prober: (() => Promise<Answers>) | undefined;
+  #load: Answers = { requests: 0, lost: [], releases: [] };
   #commits = 0;
   #columns = 0;
 
