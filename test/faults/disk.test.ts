@@ -9,6 +9,8 @@ const home = `/srv/${name}`;
 /** Room above what is used: more than a deploy asks for. */
 const spareMiB = 700;
 const spareInodes = 40_000;
+/** More than a deploy takes, and less than it waits for an answer that never comes. */
+const patienceSeconds = 120;
 
 const fillers = {
   bytes: `fallocate --length $(stat --file-system --format='%a %S' ${home} | awk '{print $1 * $2}') ${home}/filler`,
@@ -79,6 +81,7 @@ for (const [what, fill] of Object.entries(fillers)) {
     fault(kind, `a site survives that its file system runs out of ${what} in the step "${step}"`, () =>
       site.survive(
         async (commit) => {
+          const started = performance.now();
           const run = await site.deployOnHost(commit, {
             after: steps[index - 1],
             delay: site.momentIn(step),
@@ -90,6 +93,7 @@ for (const [what, fill] of Object.entries(fillers)) {
           // Whatever it could not do any more, it says so.
           expect([0, 1], run.output).toContain(run.exitCode);
           expect(lastEvent(run)?.message, run.output).toBeTruthy();
+          expect((performance.now() - started) / 1000, run.output).toBeLessThan(patienceSeconds);
           expect(run.output).not.toContain('Traceback');
         },
         { migration: true },
