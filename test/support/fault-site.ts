@@ -495,10 +495,10 @@ class Migration(migrations.Migration):
   /** Takes away by hand what a fault should not have left. */
   async #recover(repair: SurvivalOptions['repair']): Promise<void> {
     repair?.();
-    await this.commit();
-    await this.startYo().ended;
     const { halfMade } = await this.inspect();
     if (halfMade.length > 0) await this.shell(`rm -rf ${halfMade.map(shellWord).join(' ')}`);
+    await this.commit();
+    await this.startYo().ended;
   }
 
   /** The start page and everything that it is made of. */

@@ -42,6 +42,8 @@ def half_made():
                 yield str(path)
     for path in (home / "static").rglob(".*.tmp"):
         yield str(path)
+    for path in (home / "releases").glob("*/.*.tmp"):
+        yield str(path)
     for path in pathlib.Path("/run", site).glob("*.hold"):
         yield str(path)
     if (home / "staging").exists():
