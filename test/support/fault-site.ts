@@ -130,13 +130,8 @@ export class FaultSite {
       }
       // A table of its own, which each migration makes wider.
       faults.write('pages/migrations/__init__.py', '');
-      faults.addMigration(
-        `migrations.CreateModel("Fault", [("id", models.BigAutoField(primary_key=True))])`,
-        [],
-      );
-      await faults.commit();
-      await faults.deployOrFail('yo');
-      faults.addMigration(faults.addColumn());
+      const table = 'migrations.CreateModel("Fault", [("id", models.BigAutoField(primary_key=True))])';
+      faults.addMigration(`${table},\n        ${faults.addColumn()}`, []);
       const { events } = await faults.deployOrFail('host', await faults.commit());
       for (const { event, name, seconds } of events) {
         if (event === 'step') faults.stepSeconds.set(String(name), Number(seconds));
