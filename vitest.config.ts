@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/rendered/**', 'test/host/**', 'test/e2e/**'],
+          exclude: ['test/rendered/**', 'test/host/**', 'test/e2e/**', 'test/faults/**'],
         },
       },
       {
@@ -43,6 +43,18 @@ export default defineConfig({
           testTimeout: 900_000,
           hookTimeout: 900_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          globalSetup: 'test/faults/setup.ts',
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+          // All files use one host, which the first of them provisions.
+          isolate: false,
         },
       },
     ],

@@ -4,7 +4,7 @@
 #   scripts/test.sh              everything, real hosts with Debian 13
 #   scripts/test.sh --full       the same, and real hosts with Debian 12
 #   scripts/test.sh --fast       lint and unit: seconds
-#   scripts/test.sh --only PART  one part: lint, unit, rendered, e2e, newest, host or host-debian12
+#   scripts/test.sh --only PART  one part: lint, unit, rendered, e2e, newest, host, host-debian12 or faults
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/install.sh
@@ -12,8 +12,9 @@ source scripts/install.sh
 # shellcheck source=scripts/workspace.sh
 source scripts/workspace.sh
 
-all_parts=(lint unit rendered e2e newest host host-debian12)
 parts=(lint unit rendered e2e newest host)
+all_parts=("${parts[@]}" host-debian12 faults)
+full_parts=("${parts[@]}" host-debian12)
 
 usage() {
   sed -n '/^#   /s/^#   //p' "$0" >&2
@@ -22,7 +23,7 @@ usage() {
 
 case "${1:-}:$#" in
 :0) ;;
---full:1) parts=("${all_parts[@]}") ;;
+--full:1) parts=("${full_parts[@]}") ;;
 --fast:1) parts=(lint unit) ;;
 --only:2)
   [[ " ${all_parts[*]} " == *" $2 "* ]] || usage

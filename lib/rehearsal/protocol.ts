@@ -62,6 +62,7 @@ export interface HelperMethods {
   shell: { parameters: { name: string; command: string; input?: string }; result: ShellResult };
   reboot: { parameters: { name: string }; result: null };
   kill: { parameters: { name: string }; result: null };
+  boot: { parameters: { name: string }; result: null };
   setLink: { parameters: { name: string; up: boolean }; result: null };
   keep: { parameters: { name: string }; result: null };
   remove: { parameters: { name: string }; result: boolean };

@@ -45,6 +45,8 @@ export interface RehearsalHost {
   reboot(): Promise<void>;
   /** Ends the host at once, as pulling its plug would; its name is taken until `stop`. */
   kill(): Promise<void>;
+  /** Boots a killed host again with the same disk, without a limit of its memory. Returns when SSH answers. */
+  boot(): Promise<void>;
   /** Cuts the host off from the network, or connects it again. */
   setNetwork(connected: boolean): Promise<void>;
   /** Lets the host stay when this program ends, until `remove`. */
@@ -222,6 +224,7 @@ export async function openRehearsal(
         helper.call('shell', { name, command, ...(input !== undefined && { input }) }),
       reboot: async () => void (await helper.call('reboot', { name })),
       kill: async () => void (await helper.call('kill', { name })),
+      boot: async () => void (await helper.call('boot', { name })),
       setNetwork: async (connected: boolean) => void (await helper.call('setLink', { name, up: connected })),
       keep: async () => {
         await helper.call('keep', { name });

@@ -401,6 +401,17 @@ export async function reboot(context: StepContext, name: string): Promise<void> 
   });
 }
 
+/** Boots a host that was killed, with the disk that it had. */
+export async function boot(context: StepContext, name: string): Promise<void> {
+  const state = readMachine(name);
+  if (!state) throw new GobootError(`There is no throwaway host named ${name}`);
+  if (isRunning(name)) throw new GobootError(`The throwaway host ${name} runs already`);
+  await context.progress(`Booting the throwaway host ${name} again`, async () => {
+    await launch(context, name, {});
+    await waitForBoot(context, state);
+  });
+}
+
 /** Cuts a machine off from the network, or connects it again. */
 export async function setLink(context: StepContext, name: string, up: boolean): Promise<void> {
   const failure = `Switching the network of the throwaway host ${name} failed`;

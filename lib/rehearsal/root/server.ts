@@ -14,6 +14,7 @@ import type { StepContext } from './commands.ts';
 import { removeUnusedImages } from './image.ts';
 import { withLock } from './lock.ts';
 import {
+  boot,
   killMachine,
   reboot,
   removeMachines,
@@ -93,6 +94,7 @@ const handlers: Handlers = {
   shell: ({ name, command, input }) => shell(name, command, input),
   reboot: ({ name }) => reboot(context, name).then(() => null),
   kill: ({ name }) => killMachine(context, name).then(() => null),
+  boot: ({ name }) => boot(context, name).then(() => null),
   setLink: ({ name, up }) => setLink(context, name, up).then(() => null),
   async keep({ name }) {
     const state = readMachine(name);
