@@ -14,7 +14,7 @@ import {
 import { GobootError, usageError } from '../../lib/errors.ts';
 import { commit, currentCommit, uncommittedPaths } from '../../lib/git.ts';
 import { projectPaths } from '../../lib/paths.ts';
-import { runPreflight } from '../../lib/preflight/run.ts';
+import { connectToSite } from '../../lib/preflight/run.ts';
 import type { Environment, Project } from '../../lib/project.ts';
 import { switches } from '../../lib/questions.ts';
 import { extendedKnownHosts } from '../../lib/scaffold.ts';
@@ -83,21 +83,19 @@ export default class DeployGenerator extends GobootGenerator {
   async configuring(): Promise<void> {
     await this.phase(async () => {
       const repository = this.#readRepository();
-      const { host } = await runPreflight(this.reporter, {
-        projectRoot: this.#root,
+      const host = await connectToSite(this.reporter, {
+        root: this.#root,
         project: this.#project,
         environment: this.#environment,
-        scaffolds: false,
-        usesHost: true,
       });
       this.#host = host;
-      const provisioned = (await host?.facts)?.provisioned;
-      if (host) this.giveBackAtTheEnd(() => host.connection.close());
+      this.giveBackAtTheEnd(() => host.connection.close());
+      const { provisioned } = await host.facts;
       const [sha, uncommitted, fingerprint] = await repository;
       this.#steps = this.isOn(switches.rollback)
         ? [rollbackStep(this.commandLine.positionals[0], this.#rollbackOptions())]
         : stepsToLive(
-            { project: fingerprint, host: this.isOn(switches.provision) ? '' : (provisioned ?? '') },
+            { project: fingerprint, host: this.isOn(switches.provision) ? '' : provisioned },
             this.#options,
           );
       if (uncommitted.length > 0) {

@@ -8,8 +8,7 @@ import {
   stateLines,
   withAddresses,
 } from '../../lib/deploy/maintenance.ts';
-import { GobootError } from '../../lib/errors.ts';
-import { runPreflight } from '../../lib/preflight/run.ts';
+import { connectToSite } from '../../lib/preflight/run.ts';
 import { switches } from '../../lib/questions.ts';
 import { type OpenedProject, openProject } from '../../lib/settings-file.ts';
 import type { SshConnection } from '../../lib/ssh/connection.ts';
@@ -57,18 +56,10 @@ export default class MaintenanceGenerator extends GobootGenerator {
 
   async configuring(): Promise<void> {
     await this.phase(async () => {
-      const { root, project, environment } = this.#opened;
-      const { host } = await runPreflight(this.reporter, {
-        projectRoot: root,
-        project,
-        environment,
-        scaffolds: false,
-        usesHost: true,
-      });
-      if (!host) throw new GobootError('There is no connection to the host');
-      this.#connection = host.connection;
-      this.giveBackAtTheEnd(() => host.connection.close());
-      this.#request = await withAddresses(host.connection, this.#request);
+      const { environment } = this.#opened;
+      this.#connection = (await connectToSite(this.reporter, this.#opened)).connection;
+      this.giveBackAtTheEnd(() => this.#connection.close());
+      this.#request = await withAddresses(this.#connection, this.#request);
       if (this.#request.action === 'status') return;
       const { action, allow } = this.#request;
       const plan = {

@@ -7,8 +7,7 @@ import {
   releaseTable,
   removeReleases,
 } from '../../lib/deploy/releases.ts';
-import { GobootError } from '../../lib/errors.ts';
-import { runPreflight } from '../../lib/preflight/run.ts';
+import { connectToSite } from '../../lib/preflight/run.ts';
 import { switches } from '../../lib/questions.ts';
 import { type OpenedProject, openProject } from '../../lib/settings-file.ts';
 import type { SshConnection } from '../../lib/ssh/connection.ts';
@@ -41,17 +40,9 @@ export default class ReleasesGenerator extends GobootGenerator {
 
   async configuring(): Promise<void> {
     await this.phase(async () => {
-      const { root, project, environment } = this.#opened;
-      const { host } = await runPreflight(this.reporter, {
-        projectRoot: root,
-        project,
-        environment,
-        scaffolds: false,
-        usesHost: true,
-      });
-      if (!host) throw new GobootError('There is no connection to the host');
-      this.#connection = host.connection;
-      this.giveBackAtTheEnd(() => host.connection.close());
+      const { environment } = this.#opened;
+      this.#connection = (await connectToSite(this.reporter, this.#opened)).connection;
+      this.giveBackAtTheEnd(() => this.#connection.close());
       if (this.#request.action === 'list') return;
       const plan = [
         this.#request.action === 'delete'

@@ -5,6 +5,7 @@ import type { RunResult } from '../process.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { quoted } from '../validate.ts';
 import type { LivePage } from './live.ts';
+import { releaseCommandLine } from './release-command.ts';
 
 /** What the release command says of maintenance. */
 export interface MaintenanceState {
@@ -99,15 +100,6 @@ function validateMessage(value: string): string {
   );
 }
 
-/** A word as every POSIX shell reads it. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
-function releaseCommand(site: string, words: readonly string[]): string {
-  return ['sudo', '-n', `/usr/local/sbin/${site}-release`, ...words].map(shellWord).join(' ');
-}
-
 /** The address that an SSH connection comes from, as the host sees it. */
 export async function addressOfLogin(connection: SshConnection): Promise<string> {
   const { stdout } = await connection.execute('echo "$SSH_CONNECTION"');
@@ -142,7 +134,7 @@ export async function askForMaintenance(
     ...(retryAfter === undefined ? [] : [`--retry-after=${retryAfter}`]),
     ...(message === undefined ? [] : [`--message=${message}`]),
   ];
-  const result = await connection.execute(releaseCommand(site, words));
+  const result = await connection.execute(releaseCommandLine(site, words));
   const answer = readAnswer(result);
   if (result.exitCode !== 0) throw failure(site, result, answer);
   if (action === 'status') {
@@ -154,7 +146,7 @@ export async function askForMaintenance(
 
 /** What is live on the host, and whether it is well. Throws a GobootError. */
 export async function releaseStatus(connection: SshConnection, site: string): Promise<ReleaseStatus> {
-  const result = await connection.execute(releaseCommand(site, ['status', '--json']));
+  const result = await connection.execute(releaseCommandLine(site, ['status', '--json']));
   const answer = readAnswer(result);
   if (result.exitCode !== 0 || !answer) throw failure(site, result, answer);
   return answer as unknown as ReleaseStatus;

@@ -39,6 +39,11 @@ export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
+/** What a shell on the host has to be told to run the release command of a site. */
+export function releaseCommandLine(site: string, words: readonly string[]): string {
+  return ['sudo', '-n', `/usr/local/sbin/${site}-release`, ...words].map(shellWord).join(' ');
+}
+
 /**
  * Runs the release command of a site over SSH and returns what it reported, whatever its outcome. On the host it goes
  * on by itself when the connection breaks.
@@ -52,8 +57,8 @@ export async function runReleaseCommand(
 ): Promise<ReleaseRun> {
   const { site, host } = environment;
   const events: ReleaseEvent[] = [];
-  const command = ['sudo', '-n', `/usr/local/sbin/${site}-release`, ...words, '--json'];
-  const { exitCode, stderr, connectionError } = await connection.stream(command.map(shellWord).join(' '), {
+  const command = releaseCommandLine(site, [...words, '--json']);
+  const { exitCode, stderr, connectionError } = await connection.stream(command, {
     ...(input && { input }),
     onLine(line) {
       const event = parseEvent(line);

@@ -1,7 +1,9 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { GobootError } from '../errors.ts';
 import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
+import type { OpenedProject } from '../settings-file.ts';
 import { count } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { TrustedHost } from '../trust.ts';
@@ -79,10 +81,29 @@ export async function runPreflight(reporter: Reporter, options: PreflightOptions
   }
 }
 
+/**
+ * The checks of a command that works on a site that is there already, and the open connection to its host, which the
+ * caller closes. Throws like `runPreflight`.
+ */
+export async function connectToSite(
+  reporter: Reporter,
+  { root, project, environment }: OpenedProject,
+): Promise<TrustedHost> {
+  const { host } = await runPreflight(reporter, {
+    projectRoot: root,
+    project,
+    environment,
+    scaffolds: false,
+    usesHost: true,
+  });
+  if (!host) throw new GobootError('There is no connection to the host');
+  return host;
+}
+
 /** The checks of a command that works on a project without its host. Throws like `runPreflight`. */
 export async function runLocalChecks(
   reporter: Reporter,
-  { root, project, environment }: { root: string; project: Project; environment: Environment },
+  { root, project, environment }: OpenedProject,
 ): Promise<void> {
   await runPreflight(reporter, {
     projectRoot: root,

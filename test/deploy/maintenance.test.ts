@@ -9,10 +9,10 @@ import {
   describeVisit,
   type MaintenanceState,
   maintenanceRequest,
-  shellWord,
   stateLines,
   withAddresses,
 } from '../../lib/deploy/maintenance.ts';
+import { shellWord } from '../../lib/deploy/release-command.ts';
 import { GobootError } from '../../lib/errors.ts';
 import { run } from '../../lib/process.ts';
 import type { SshConnection } from '../../lib/ssh/connection.ts';

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -165,12 +166,16 @@ class Running:
         self.since = time.time()
         self.process = start(command.under_systemd(site, self.unit, parent))
 
-    def wait(self, seconds: float | None = None) -> Result:
-        """Waits for its end, and stops it when it has not ended after so many seconds."""
+    def wait(self, seconds: float = math.inf, give_up: Callable[[], bool] = lambda: False) -> Result:
+        """
+        Waits for its end. Stops it when it has not ended after so many seconds, or when there is
+        nothing to wait for any more.
+        """
+        deadline = time.monotonic() + seconds
         try:
-            output, complaints = self.process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
+            while self.is_busy():
+                if time.monotonic() >= deadline or give_up():
+                    self.kill()
             output, complaints = self.process.communicate()
         except BaseException:
             self.stop()
@@ -184,6 +189,14 @@ class Running:
         if status and not lines:
             lines = journal(self.unit, self.since)
         return Result(status == 0, lines)
+
+    def is_busy(self) -> bool:
+        """Looks for half a second whether it ends. Its output is read meanwhile, or it could not."""
+        try:
+            self.process.communicate(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
 
     def stop(self) -> None:
         """Ends it, whatever it does, unless it has ended and was waited for."""

@@ -11,7 +11,6 @@ from ..holding import WEB, WORKER, hold_file, is_held
 from ..messages import cause, last_lines
 from ..processes import (
     Command,
-    Result,
     has_failed,
     journal,
     release_of,
@@ -88,7 +87,8 @@ def start_worker(transaction: Transaction) -> str:
     begin_worker(transaction)
     site, release = transaction.site, transaction.release
     unit, since = site.worker(release.id), transaction.worker_started_at
-    answered = transaction.ping.wait(WORKER_SECONDS) if transaction.ping else Result(False, [])
+    assert transaction.ping is not None
+    answered = transaction.ping.wait(WORKER_SECONDS, give_up=lambda: has_failed(unit))
     if not answered.ok or unit_states(unit) != ["active"]:
         lines = journal(unit, since) or answered.lines
         raise ReleaseError(f"the worker of the new release does not answer: {cause(lines)}", lines)
