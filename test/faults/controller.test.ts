@@ -55,7 +55,6 @@ inject('deployTasks').forEach((task) => {
     () =>
       site.survive(
         async () => {
-          // The last task may be skipped so soon that nothing is left to be killed.
           const begin = (reached: () => void) =>
             site.startPlaybook((line) => {
               if (line.startsWith(`TASK [${task}]`)) reached();
