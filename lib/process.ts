@@ -9,6 +9,8 @@ export interface RunOptions {
   input?: string | Uint8Array;
   /** In milliseconds; none unless given. */
   timeout?: number;
+  /** What is thrown when it did not end in time; unless given, an error that names the program. */
+  timeoutError?: () => GobootError;
   cancelSignal?: AbortSignal;
   /** Connects the command to the terminal, for programs that ask the user something. */
   interactive?: boolean;
@@ -49,6 +51,7 @@ export async function run(
   } catch (error) {
     if (!(error instanceof ExecaError)) throw error;
     if (error.timedOut) {
+      if (options.timeoutError) throw options.timeoutError();
       throw new GobootError(`${file} did not end within ${(options.timeout ?? 0) / 1000} seconds`);
     }
     if (error.code === 'ENOENT') {

@@ -10,6 +10,7 @@ import type { Environment, SshTarget } from '../project.ts';
 import { sshConfiguration } from './configuration.ts';
 
 const connectTimeoutSeconds = 10;
+const commandTimeout = 60_000;
 /** ssh's own exit status; every other one is the command's. */
 const lostConnection = 255;
 
@@ -60,7 +61,14 @@ export async function openConnection(environment: Environment, knownHosts: strin
   // It ends by itself soon after this program, should that be killed before it can close.
   const sharing = ['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60'];
   const ssh = (options: readonly string[], command: string, input: string) =>
-    run('ssh', [...connectionOptions, ...options, environment.site, command], { input, timeout: 60_000 });
+    run('ssh', [...connectionOptions, ...options, environment.site, command], {
+      input,
+      timeout: commandTimeout,
+      timeoutError: () =>
+        new GobootError(`The connection to ${describeTarget(environment.host)} broke, or its host hangs`, {
+          remedy: 'What had begun on the server goes on there by itself. Run the same command again.',
+        }),
+    });
   return {
     async execute(command, input = '') {
       const result = await ssh(sharing, command, input);

@@ -7,8 +7,10 @@ tells them to wait. They import the project, the checks run in a copy of the pro
 already, and each program goes on when its file is gone. Without such a file it just starts.
 """
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -41,13 +43,16 @@ def wait(hold):
         job = json.loads(hold.read_text())
     except FileNotFoundError:
         return
+    stage = "import"
     try:
         import_project()
+        stage = "check"
         if job.get("script"):
             run_copy(job["script"], job["arguments"])
     except BaseException:
-        if job.get("result"):
-            Path(job["result"]).write_text('{"stage": "import"}')
+        if job.get("result") and not Path(job["result"]).exists():
+            with contextlib.suppress(OSError):
+                Path(job["result"]).write_text(json.dumps({"stage": stage}))
         raise
     deadline = time.monotonic() + LONGEST_WAIT
     while hold.exists():
@@ -87,7 +92,15 @@ def run_copy(script, arguments):
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        # Killed for want of memory, say, or out of disk: it could not tell. The journal does.
+        sys.exit(f"the checks ended with {describe(os.waitstatus_to_exitcode(status))}")
+
+
+def describe(status):
+    """An exit status in words."""
+    return f"status {status}" if status > 0 else signal.Signals(-status).name
 
 
 def static_files_are_known():

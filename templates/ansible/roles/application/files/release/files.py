@@ -12,17 +12,26 @@ from typing import BinaryIO
 from .errors import ReleaseError
 from .messages import megabytes
 
+# The end of the names of files that are not finished.
+TEMPORARY = ".tmp"
+
 
 def write_atomically(path: Path, text: str, mode: int) -> None:
     """
     Writes a file so that readers, and a host that loses power, see the old or the new contents.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open_new(temporary, mode) as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    # A run that was killed may have left it. There is one run at a time.
+    temporary.unlink(missing_ok=True)
+    try:
+        with open_new(temporary, mode) as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def open_new(path: Path, mode: int) -> BinaryIO:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import write_atomically
+from .files import TEMPORARY, write_atomically
 
 RELEASE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 RECORD = ".release.json"
@@ -17,7 +17,7 @@ PLAIN_STATIC = ".static"
 MANIFEST = "staticfiles.json"
 FILES = ".files.json"
 # What a release holds besides the files of its commit.
-OWN_NAMES = (RECORD, FILES, MANIFEST, PLAIN_STATIC, ".venv", "gunicorn.sock")
+OWN_NAMES = (RECORD, f".{RECORD}{TEMPORARY}", FILES, MANIFEST, PLAIN_STATIC, ".venv", "gunicorn.sock")
 BUILT, GOOD, BAD, WITHDRAWN, UNDONE = "built", "good", "bad", "rolled-back", "undone"
 
 
