@@ -17,7 +17,6 @@ from .messages import MIB
 from .processes import unit_name, without_expansion
 from .reporting import Reporter
 from .site import SITE_NAME, Config, Site
-from .transaction import Request
 
 # Commands that change nothing, or do not wait for a unit of their own.
 AT_ONCE = ("list", "status", "manage", "start", "retire")
@@ -105,6 +104,7 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
         return in_unit_of_its_own(site, arguments, words)
     # Only now: what starts a unit needs none of it, and a deploy waits for that.
     from . import commands
+    from .transaction import Request
 
     if arguments.command == "list":
         return commands.show_list(site, reporter)

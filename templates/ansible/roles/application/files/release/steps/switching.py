@@ -26,7 +26,7 @@ DRAIN_SECONDS = 1.0
 QUEUE_SECONDS = 60.0
 DRAIN = script("drain.py")
 # How long a worker that was told to stop may go on taking tasks.
-HAND_OVER_SECONDS = 0.1
+HAND_OVER_SECONDS = 0.05
 
 
 def hand_over(transaction: Transaction) -> str:
