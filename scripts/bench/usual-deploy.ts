@@ -72,7 +72,11 @@ export async function prepareUsualDeploy(station: Station): Promise<() => Promis
 export function provisionWithDefaults(station: Station): Promise<void> {
   return playWithDefaults(station, 'provision.yml', {
     args: ['--inventory', 'inventory/production'],
-    env: { ANSIBLE_ROLES_PATH: 'roles', ANSIBLE_VAULT_PASSWORD_FILE: 'vault_password' },
+    env: {
+      ANSIBLE_ROLES_PATH: 'roles',
+      ANSIBLE_LIBRARY: 'plugins/modules',
+      ANSIBLE_VAULT_PASSWORD_FILE: 'vault_password',
+    },
     sshArguments: ['-F ssh_config'],
   });
 }
