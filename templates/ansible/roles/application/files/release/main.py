@@ -14,7 +14,7 @@ from .archives import spool
 from .command_line import STANDARD_INPUT, parser, refuse_local_options, remote_words
 from .errors import EXIT_FAILED, EXIT_LOCKED, EXIT_USAGE, ReleaseError, UsageError, unexpected
 from .messages import MIB
-from .processes import unit_name, without_expansion
+from .processes import BEHIND_VISITORS, unit_name, without_expansion
 from .reporting import Reporter
 from .site import SITE_NAME, Config, Site
 
@@ -48,8 +48,7 @@ def in_unit_of_its_own(site: Site, arguments: argparse.Namespace, words: Sequenc
         *words,
         *said_last,
     ]
-    # Building must not slow down the visitors' requests.
-    how = ["--wait", "--pipe", "--collect", "--quiet", f"--unit={unit}", "--property=Nice=5"]
+    how = ["--wait", "--pipe", "--collect", "--quiet", f"--unit={unit}", f"--property={BEHIND_VISITORS}"]
     try:
         status = subprocess.call(["systemd-run", *how, "--", *without_expansion(program)])
     except FileNotFoundError:
