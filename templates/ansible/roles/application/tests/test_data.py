@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
@@ -370,7 +371,8 @@ class RestoreTest(DataTest):
         child = os.fork()
         if child == 0:
             commands.RESTORE = steps_with(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
-            self.rollback(accept_loss=True, release=target)
+            _, events = self.rollback(accept_loss=True, release=target)
+            print(step, events[-1], file=sys.stderr, flush=True)
             os._exit(0)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), -signal.SIGKILL)
         current = self.site.live().id
