@@ -54,16 +54,13 @@ export async function runPlaybook(options: PlaybookOptions): Promise<PlaybookRes
   try {
     const variablesFile = join(directory, 'variables.json');
     await writeFile(variablesFile, JSON.stringify(options.variables ?? {}), { mode: 0o600 });
-    return await play(options, { variablesFile, connections: directory });
+    return await play(options, variablesFile);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-async function play(
-  options: PlaybookOptions,
-  { variablesFile, connections }: { variablesFile: string; connections: string },
-): Promise<PlaybookResult> {
+async function play(options: PlaybookOptions, variablesFile: string): Promise<PlaybookResult> {
   const directory = join(options.projectRoot, projectPaths.ansible);
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const logFile = join(directory, 'logs', `${options.playbook.replace(/\.yml$/, '')}-${timestamp}.log`);
@@ -84,8 +81,6 @@ async function play(
         ANSIBLE_CALLBACK_PLUGINS: callbackPlugins,
         ANSIBLE_CALLBACKS_ENABLED: 'goboot_progress',
         ANSIBLE_NOCOLOR: '1',
-        // Ansible names a shared connection after the site, so a rehearsal would find the one to the real host.
-        ANSIBLE_SSH_CONTROL_PATH_DIR: connections,
         GOBOOT_PROGRESS_FD: String(progressDescriptor),
         // Ansible refuses to start where the locale's encoding is not UTF-8.
         LC_ALL: 'C.UTF-8',

@@ -55,7 +55,9 @@ function play(
     variables: { ...context.variables, ...variables },
     onTask,
     onMessage: (message) => messages.push(message),
-    ...(context.sshArguments && { sshArguments: context.sshArguments }),
+    // Without a connection of its own: firewalls limit how many may come. Ansible would also name that after the site,
+    // so a rehearsal could find the one to the real host.
+    sshArguments: context.sshArguments ?? `-F ssh_config ${context.connection.sharingArguments}`,
     ...(context.cancelSignal && { cancelSignal: context.cancelSignal }),
   });
   const messages: string[] = [];

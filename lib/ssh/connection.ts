@@ -29,6 +29,8 @@ export interface SshConnection {
   knownHosts(): Promise<string>;
   /** ssh's arguments for this connection, for programs that call ssh themselves. */
   sshArguments: string;
+  /** Those of them that make ssh use the open connection, whatever its configuration is. */
+  sharingArguments: string;
   /** Removes the temporary files. */
   close(): Promise<void>;
 }
@@ -53,13 +55,15 @@ export async function openConnection(environment: Environment, knownHosts: strin
     }),
     { mode: 0o600 },
   );
+  const controlPath = join(directory, 'master');
   const connectionOptions = [
-    ...['-F', configurationFile, '-o', `ControlPath=${join(directory, 'master')}`],
+    ...['-F', configurationFile, '-o', `ControlPath=${controlPath}`],
     ...['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${connectTimeoutSeconds}`],
   ];
   // One connection for all commands: firewalls limit how many new ones may come within half a minute.
   // It ends by itself soon after this program, should that be killed before it can close.
   const sharing = ['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60'];
+  const sharingArguments = [...sharing, '-o', `ControlPath=${controlPath}`].join(' ');
   const ssh = (options: readonly string[], command: string, input: string) =>
     run('ssh', [...connectionOptions, ...options, environment.site, command], {
       input,
@@ -91,7 +95,8 @@ export async function openConnection(environment: Environment, knownHosts: strin
         : result;
     },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
-    sshArguments: `-F ${configurationFile} -o ControlMaster=auto -o ControlPersist=20s`,
+    sshArguments: `-F ${configurationFile} ${sharingArguments}`,
+    sharingArguments,
     async close() {
       await run('ssh', [...connectionOptions, '-O', 'exit', environment.site]).catch(() => {});
       await rm(directory, { recursive: true, force: true });

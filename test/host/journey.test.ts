@@ -9,7 +9,7 @@ import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { type LoadResult, startLoad } from '../support/load.ts';
 import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
-import { startTestHost, type TestHost } from '../support/test-host.ts';
+import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
 import { readWorkflows, runSteps, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
@@ -156,6 +156,7 @@ test('a second provisioning changes nothing', async () => {
   expect(exitCode, output).toBe(0);
   const provisioned = events.find(({ event, name }) => event === 'step' && name === 'Provision the host');
   expect(provisioned?.detail).toMatch(/, 0 changed$/);
+  await allowManyLogins(host);
 });
 
 test('deploying the same commit again is no work', async () => {

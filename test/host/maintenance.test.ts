@@ -7,7 +7,7 @@ import { run } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { git } from '../support/scaffold.ts';
-import { startTestHost, type TestHost } from '../support/test-host.ts';
+import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site that is closed and opened: the tests build on each other, in this order.
@@ -44,6 +44,7 @@ beforeAll(async () => {
     '.',
   );
   expect(live.exitCode, live.output).toBe(0);
+  await allowManyLogins(host);
 });
 afterAll(() => session?.close());
 
