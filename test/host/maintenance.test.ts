@@ -44,7 +44,6 @@ beforeAll(async () => {
     '.',
   );
   expect(live.exitCode, live.output).toBe(0);
-  await allowManyLogins(host);
 });
 afterAll(() => session?.close());
 
@@ -201,6 +200,7 @@ test('a deploy works meanwhile, proves the release from the host, and leaves the
     maintenance: { on: true, message },
   });
   await expectClosed();
+  await allowManyLogins(host);
 });
 
 test('the page needs nothing but nginx, and is there again after a reboot', async () => {

@@ -98,10 +98,14 @@ def start_worker(transaction: Transaction) -> str:
 def begin_ping(transaction: Transaction) -> None:
     """Starts the program that waits until the worker answers. It takes as long as a worker to start."""
     site, release = transaction.site, transaction.release
+    nodes = [site.worker_node(release.id)]
+    # A rollback lets the newer worker end its tasks first.
+    if transaction.previous and transaction.request.command != "rollback":
+        nodes.append(site.worker_node(transaction.previous.id))
     transaction.ping = transaction.begin(
         Command(
             "ping",
-            [release.path / ".venv/bin/python", "-c", PING, site.worker_node(release.id)],
+            [release.path / ".venv/bin/python", "-c", PING, *nodes],
             release.path,
             {"RELEASE_ID": release.id},
         )
