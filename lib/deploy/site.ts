@@ -10,7 +10,7 @@ import { type Reporter, runStep } from '../terminal/reporter.ts';
 import { provisionFingerprint } from './fingerprint.ts';
 import type { LivePage } from './live.ts';
 import { type MaintenanceState, releaseStatus } from './maintenance.ts';
-import { runReleaseCommand, slowestSteps, throwOnFailure } from './release-command.ts';
+import { releaseCommandLine, runReleaseCommand, slowestSteps, throwOnFailure } from './release-command.ts';
 
 /** One site to work on: where its project is, how its host is reached, and who is told. */
 export interface SiteContext {
@@ -269,7 +269,7 @@ async function closedAndWell(
 
 async function checkServices(connection: SshConnection, { site }: Environment): Promise<Proof['services']> {
   const result = await connection.execute(
-    `sudo -n /usr/local/sbin/${site}-release manage -- check_services --json`,
+    releaseCommandLine(site, ['manage', '--', 'check_services', '--json']),
   );
   const line = result.stdout.split('\n').findLast((text) => text.trim().startsWith('{'));
   if (!line) {

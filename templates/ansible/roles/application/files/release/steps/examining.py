@@ -42,14 +42,11 @@ def examine(transaction: Transaction) -> str:
     result_file = staging / "result.json"
     begin_held(transaction, result_file)
     result = wait_for(result_file, unit)
+    if result and result.get("errors"):
+        raise ReleaseError(f"{result['stage']}: {first_line(result['errors'][0])}", result["errors"])
     if result is None or result["stage"] != "done":
         lines = journal(unit, since)
-        stage = result["stage"] if result else "start"
-        if errors := (result or {}).get("errors"):
-            raise ReleaseError(f"{stage}: {first_line(errors[0])}", errors)
-        raise ReleaseError(f"{stage}: {cause(lines)}", lines)
-    if result.get("errors"):
-        raise ReleaseError(f"{result['stage']}: {first_line(result['errors'][0])}", result["errors"])
+        raise ReleaseError(f"{result['stage'] if result else 'start'}: {cause(lines)}", lines)
     for warning in result["warnings"]:
         transaction.reporter.warning("check", first_line(warning))
     transaction.pending = result["pending"]

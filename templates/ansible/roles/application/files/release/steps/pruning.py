@@ -26,16 +26,16 @@ def prune(transaction: Transaction) -> str:
     if live is None:
         raise Skipped("nothing is live yet")
     keep = transaction.request.keep or site.config.keep_releases
-    protected = protected_releases(site, live)
-    proven = [release for release in site.kept_releases() if release.proven]
+    releases = site.kept_releases()
     # A restart makes a second release of a commit. The newer one is enough.
     newest: dict[str, Release] = {}
-    for release in proven:
-        newest.setdefault(release.commit, release)
-    stay = {*protected, *(release.id for release in [*newest.values()][:keep])}
+    for release in releases:
+        if release.proven:
+            newest.setdefault(release.commit, release)
+    stay = {*protected_releases(site, live), *(release.id for release in [*newest.values()][:keep])}
     # The newest that failed, so that somebody can look at it.
-    stay.update([release.id for release in site.kept_releases() if release.status == BAD][:1])
-    return remove_releases(site, [r for r in site.kept_releases() if r.id not in stay])
+    stay.update([release.id for release in releases if release.status == BAD][:1])
+    return remove_releases(site, [release for release in releases if release.id not in stay])
 
 
 def delete(transaction: Transaction) -> str:
