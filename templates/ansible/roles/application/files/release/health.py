@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import http.client
 import json
 import socket
@@ -18,6 +19,9 @@ from .releases import Release
 from .site import Site
 
 REQUEST_SECONDS = 10.0
+WARM_UP_AT_ONCE = 8
+WARM_UP_REQUESTS = 24
+WARM_UP_SECONDS = 2.0
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -111,6 +115,32 @@ def through_nginx(site: Site, release: Release) -> None:
 def on_its_socket(site: Site, release: Release) -> None:
     """Raises ReleaseError unless this release and every service that it needs are well."""
     ask_release(UnixConnection(site.socket(release.id)), "/health/deep/", site.config.domain, release.id)
+
+
+def warm_up(site: Site, release: Release) -> int:
+    """
+    Visits the first page of a release several times at once, and returns how often it answered.
+
+    The first request to a thread connects to the database and reads templates and URLs, and takes
+    many times as long as the next. It should not be a visitor's. What the page answers is its own
+    business: it may well send everybody to a login.
+    """
+
+    def visit(_: int) -> bool:
+        connection = UnixConnection(site.socket(release.id))
+        connection.timeout = WARM_UP_SECONDS
+        headers = {"Host": site.config.domain, "X-Forwarded-Proto": "https", "User-Agent": "release-warm-up"}
+        try:
+            connection.request("GET", "/", headers=headers)
+            connection.getresponse().read(MIB)
+            return True
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    with concurrent.futures.ThreadPoolExecutor(WARM_UP_AT_ONCE) as pool:
+        return sum(pool.map(visit, range(WARM_UP_REQUESTS)))
 
 
 def illness(site: Site, release: Release) -> str:

@@ -92,6 +92,8 @@ class Transaction:
         self.closed_at = 0.0
         self.switched_at = 0.0
         self.live_at = 0.0
+        # or it was warm
+        self.started_web = False
         self.worker_started_at = 0.0
         # waits for the answer of the worker
         self.ping: Running | None = None

@@ -6,7 +6,7 @@ import time
 
 from ..errors import ReleaseError, Skipped
 from ..files import begin_flush
-from ..health import on_its_socket, persist
+from ..health import on_its_socket, persist, warm_up
 from ..holding import WEB, WORKER, hold_file, is_held
 from ..messages import cause, last_lines
 from ..processes import (
@@ -40,11 +40,12 @@ def start_web(transaction: Transaction) -> str:
         # A host that loses power after the switch must find more than the name of the release.
         transaction.flush = begin_flush(site.home)
         transaction.take_back(transaction.flush.wait)
+    transaction.started_web = not is_warm(site, release)
     if is_held(site, release.id, WEB):
         hold_file(site, release.id, WEB).unlink()
         # It is starting: this waits until it is ready.
         started = systemctl("start", unit)
-    elif is_warm(site, release):
+    elif not transaction.started_web:
         raise Skipped(f"{unit} still runs")
     else:
         make_room_for(transaction)
@@ -79,6 +80,8 @@ def probe(transaction: Transaction) -> str:
         )
     except ReleaseError as failure:
         raise ReleaseError(f"the new release is not well: {failure.message}", journal(unit, since)) from None
+    if transaction.started_web:
+        warm_up(site, release)
     return "database, cache and broker answer"
 
 
