@@ -54,6 +54,8 @@ def wait(hold):
             with contextlib.suppress(OSError):
                 Path(job["result"]).write_text(json.dumps({"stage": stage}))
         raise
+    if sys.argv[0] != "celery":
+        import_pages()
     deadline = time.monotonic() + LONGEST_WAIT
     while hold.exists():
         if time.monotonic() > deadline:
@@ -71,10 +73,24 @@ def import_project():
     django.setup()
     if sys.argv[0] == "celery":
         from celery.app.utils import find_app
+        from celery.apps import worker as program  # noqa: F401
         from celery.bin import worker  # noqa: F401
         from celery.concurrency import prefork  # noqa: F401
+        from celery.worker import components, consumer  # noqa: F401
+        from kombu.transport import pyamqp  # noqa: F401
 
-        find_app(sys.argv[sys.argv.index("--app") + 1])
+        app = find_app(sys.argv[sys.argv.index("--app") + 1])
+        # What is broken here the worker itself says better.
+        with contextlib.suppress(Exception):
+            app.loader.import_default_modules()
+
+
+def import_pages():
+    """Imports what Django would import for the first visitor. A page that is broken is his to see, as it would be."""
+    from django.urls import get_resolver
+
+    with contextlib.suppress(Exception):
+        get_resolver()._populate()
 
 
 def run_copy(script, arguments):

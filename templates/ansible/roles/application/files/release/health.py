@@ -19,8 +19,8 @@ from .releases import Release
 from .site import Site
 
 REQUEST_SECONDS = 10.0
-WARM_UP_AT_ONCE = 8
-WARM_UP_REQUESTS = 24
+# As many as a release has threads, unless its settings say otherwise (gunicorn.conf.py).
+WARM_UP_REQUESTS = 8
 WARM_UP_SECONDS = 2.0
 
 
@@ -139,7 +139,7 @@ def warm_up(site: Site, release: Release) -> int:
         finally:
             connection.close()
 
-    with concurrent.futures.ThreadPoolExecutor(WARM_UP_AT_ONCE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(WARM_UP_REQUESTS) as pool:
         return sum(pool.map(visit, range(WARM_UP_REQUESTS)))
 
 

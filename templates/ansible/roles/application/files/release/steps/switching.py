@@ -25,8 +25,6 @@ DRAIN_SECONDS = 1.0
 # How long the tasks that wait may take until a worker has taken them.
 QUEUE_SECONDS = 60.0
 DRAIN = script("drain.py")
-# How long a worker that was told to stop may go on taking tasks.
-HAND_OVER_SECONDS = 0.05
 
 
 def hand_over(transaction: Transaction) -> str:
@@ -45,7 +43,6 @@ def hand_over(transaction: Transaction) -> str:
     if transaction.previous:
         transaction.take_back(systemctl, "start", "--no-block", site.worker(transaction.previous.id))
     systemctl("stop", "--no-block", *old)
-    time.sleep(HAND_OVER_SECONDS)
     return ", ".join(old)
 
 
