@@ -25,4 +25,5 @@ export const projectPaths = {
   vaultPassword: '.ansible/vault_password',
   vault: (environment: string) => `.ansible/inventory/${environment}/group_vars/all/vault.yml`,
   pythonLock: 'uv.lock',
+  journal: '.goboot/journal.jsonl',
 } as const;
