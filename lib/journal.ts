@@ -62,7 +62,7 @@ export class Journal {
         const entry = JSON.parse(line) as JournalEntry;
         if (typeof entry.kind !== 'string' || typeof entry.name !== 'string')
           throw new Error('no kind or name');
-        this.#entries.set(keyOf(entry), entry);
+        this.#remember(entry);
       } catch (cause) {
         throw new GobootError(`Line ${index + 1} of ${quoted(this.#file)} cannot be read`, {
           remedy:
@@ -125,6 +125,10 @@ export class Journal {
     if (this.#wholeLength !== undefined) await truncate(this.#file, this.#wholeLength);
     this.#wholeLength = undefined;
     await appendFile(this.#file, `${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true });
+    this.#remember(entry);
+  }
+
+  #remember(entry: JournalEntry): void {
     const key = keyOf(entry);
     // What is made anew comes after what was made meanwhile.
     if (this.#entries.get(key)?.state === 'removed') this.#entries.delete(key);
