@@ -1,16 +1,20 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import type { RepositoryVisibility } from './project.ts';
 import {
   expandPath,
   validateAuthor,
   validateDomain,
   validateEmail,
+  validateGitHubOwner,
+  validateGitHubUrl,
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
   validatePort,
   validateProjectName,
   validateUser,
+  validateVisibility,
 } from './validate.ts';
 
 /** Everything that `yo goboot` may ask, with its type after validation. */
@@ -28,6 +32,9 @@ export interface Answers {
   jumpUser: string;
   jumpPort: number;
   jumpKeyFile: string;
+  owner: string;
+  visibility: RepositoryVisibility;
+  githubUrl: string;
 }
 
 export type AnswerName = keyof Answers;
@@ -60,6 +67,8 @@ export interface Question<Name extends AnswerName = AnswerName> {
   flagOnly?: boolean;
   /** Where the answer is kept for later commands. */
   keep: 'project' | 'environment' | 'never';
+  /** Not asked where GitHub plays no part; an answer given by flag is kept regardless. */
+  aboutGitHub?: true;
 }
 
 const usualKeyFiles = ['~/.ssh/id_ed25519', '~/.ssh/id_ecdsa', '~/.ssh/id_rsa'];
@@ -206,6 +215,37 @@ export const questions: readonly Question[] = [
     flagOnly: true,
     keep: 'never',
   }),
+  define({
+    name: 'owner',
+    flag: 'owner',
+    prompt: 'GitHub user or organisation that gets the repository (empty: the account of your token)',
+    description:
+      'GitHub user or organisation that owns the repository; the account of your token unless given',
+    validate: validateGitHubOwner,
+    default: () => '',
+    keep: 'project',
+    aboutGitHub: true,
+  }),
+  define({
+    name: 'visibility',
+    flag: 'visibility',
+    prompt: 'Visibility of the repository (private or public)',
+    description: 'Who sees the repository: private or public; private unless given',
+    validate: validateVisibility,
+    default: () => 'private',
+    keep: 'project',
+    aboutGitHub: true,
+  }),
+  define({
+    name: 'githubUrl',
+    flag: 'github-url',
+    prompt: 'URL of GitHub’s API',
+    description: 'URL of the API of a GitHub Enterprise Server; https://api.github.com unless given',
+    validate: validateGitHubUrl,
+    flagOnly: true,
+    keep: 'project',
+    aboutGitHub: true,
+  }),
 ];
 
 /** A flag without a prompt: it chooses how a command behaves. */
@@ -233,6 +273,9 @@ export const switches = {
   check: { flag: 'check', description: 'Run the checks and change nothing' },
   dryRun: { flag: 'dry-run', description: 'Show what would happen and change nothing' },
   force: { flag: 'force', description: 'Overwrite changed files without asking' },
+  skipGitHub: { flag: 'skip-github', description: 'Leave GitHub alone' },
+  resume: { flag: 'resume', description: 'Go on where an earlier run stopped; changed files are left alone' },
+  undo: { flag: 'undo', description: 'Remove what earlier runs created on GitHub, and nothing else' },
   skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
   withDatabase: {

@@ -120,6 +120,11 @@ export function projectFromAnswers(
       title: projectTitle(answers.projectName),
       authorName: answers.author,
       authorEmail: answers.email,
+      github: {
+        visibility: answers.visibility ?? 'private',
+        ...(answers.owner && { owner: answers.owner }),
+        ...(answers.githubUrl && { apiUrl: answers.githubUrl }),
+      },
     },
     environment: {
       name: environmentName,

@@ -7,12 +7,14 @@ import {
   validateAuthor,
   validateDomain,
   validateEmail,
+  validateGitHubOwner,
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
   validatePort,
   validateProjectName,
   validateUser,
+  validateVisibility,
 } from '../lib/validate.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
@@ -215,4 +217,26 @@ describe('a known_hosts file', () => {
 
 test('a path may start with the home directory', () => {
   expect(expandPath('~/x')).toBe(join(process.env.HOME ?? '', 'x'));
+});
+
+describe('the owner of a repository', () => {
+  test.each(['octocat', 'The-Octo-Org', 'a', 'ada_corp', ''])('%j is usable', (owner) => {
+    expect(validateGitHubOwner(owner)).toBe(owner);
+  });
+
+  test.each(['-octocat', 'octocat-', 'octo--cat', 'https://github.com/octocat', 'octo cat', 'a'.repeat(40)])(
+    '%j is refused',
+    (owner) => expectRefusal(() => validateGitHubOwner(owner), owner),
+  );
+});
+
+describe('the visibility of a repository', () => {
+  test('is private or public, in any case', () => {
+    expect(validateVisibility(' Public ')).toBe('public');
+    expect(validateVisibility('private')).toBe('private');
+  });
+
+  test.each(['secret', 'internal', ''])('%j is refused', (visibility) =>
+    expectRefusal(() => validateVisibility(visibility), visibility),
+  );
 });

@@ -11,6 +11,7 @@ const flags = {
   author: 'Ada',
   email: 'ada@example.com',
   'skip-deploy': true,
+  'skip-github': true,
   yes: true,
   quiet: true,
 };

@@ -66,6 +66,7 @@ test('yo goboot takes an idea to a live site', async () => {
       'goboot',
       'shop',
       '--yes',
+      '--skip-github',
       `--domain=${domain}`,
       '--author=Ada Example',
       '--email=ada@example.com',
