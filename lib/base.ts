@@ -108,6 +108,15 @@ export abstract class GobootGenerator extends Generator {
     for (const status of ['create', 'identical', 'force'] as const) log[status] = () => log;
   }
 
+  /** With --check or --dry-run: ends the command here, and says so. Returns whether it has ended. */
+  protected async stopAfterPlan(found: Record<string, unknown> = {}): Promise<boolean> {
+    if (!this.isOn(switches.check) && !this.isOn(switches.dryRun)) return false;
+    await this.cleanUp();
+    this.reporter.result({ status: 'checked', ...found }, ['Nothing was changed.']);
+    this.finish();
+    return true;
+  }
+
   /** Makes every phase that is still to come do nothing. */
   protected finish(): void {
     this.#finished = true;

@@ -127,12 +127,7 @@ export default class AppGenerator extends GobootGenerator {
       );
       this.#comparison = await compareWithDisk(this.#files, this.#root);
       this.reporter.plan(`${this.#project.title} in ${this.#root}`, this.#plan());
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', ...this.#comparison }, ['Nothing was changed.']);
-        this.finish();
-        return;
-      }
+      if (await this.stopAfterPlan({ ...this.#comparison })) return;
       if (!this.mayAsk && !this.isOn(switches.force)) refuseSilentOverwrite(this.#comparison);
       if (this.mayAsk && !(await this.confirm('Go ahead?')))
         throw new GobootError('Cancelled; nothing was created');

@@ -104,17 +104,9 @@ export default class DeployGenerator extends GobootGenerator {
         );
       }
       const { domain, host: target } = this.#environment;
-      this.reporter.plan(
-        `https://${domain}/ on ${describeTarget(target)}, commit ${sha.slice(0, 8)}`,
-        this.#steps.map(({ plan }) => plan),
-      );
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', steps: this.#steps.map(({ plan }) => plan) }, [
-          'Nothing was changed.',
-        ]);
-        this.finish();
-      }
+      const plan = this.#steps.map((step) => step.plan);
+      this.reporter.plan(`https://${domain}/ on ${describeTarget(target)}, commit ${sha.slice(0, 8)}`, plan);
+      await this.stopAfterPlan({ steps: plan });
     });
   }
 

@@ -70,11 +70,7 @@ export default class MaintenanceGenerator extends GobootGenerator {
         off: ['Open the site to everybody'],
       }[action];
       this.reporter.plan(`https://${environment.domain}/ on ${describeTarget(environment.host)}`, plan);
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', steps: plan }, ['Nothing was changed.']);
-        this.finish();
-      }
+      await this.stopAfterPlan({ steps: plan });
     });
   }
 

@@ -50,11 +50,7 @@ export default class ReleasesGenerator extends GobootGenerator {
           : `Delete all releases but the newest ${this.#request.keep}, and those that are needed`,
       ];
       this.reporter.plan(`https://${environment.domain}/ on ${describeTarget(environment.host)}`, plan);
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', steps: plan }, ['Nothing was changed.']);
-        this.finish();
-      }
+      await this.stopAfterPlan({ steps: plan });
     });
   }
 
