@@ -15,6 +15,9 @@ export interface Creation {
   environment?: string;
 }
 
+/** Whether something was there before we came, and whether we changed it then. */
+export type Before = 'absent' | 'kept' | 'replaced';
+
 /**
  * What is known about a creation: it was begun and nobody heard how it ended; it was made by us; it was there before
  * and was left alone, or got another value from us; or ours is gone again.
@@ -25,6 +28,8 @@ export interface JournalEntry extends Creation {
   state: CreationState;
   /** ISO 8601. */
   time: string;
+  /** GitHub's number for it, where a name could come to mean something else. */
+  id?: number;
 }
 
 /**
@@ -89,21 +94,28 @@ export class Journal {
   }
 
   /**
-   * Creates something, or changes what is there: notes it, does it, and notes that it is done. Whether it was there
-   * before must have been looked up; what an earlier run of ours has begun or made stays ours.
-   *
-   * When the action fails, the note that it was begun stays.
+   * Notes that something is about to be created, or was there before. What an earlier run of ours has begun or made
+   * stays ours.
    */
-  async create<T>(
-    creation: Creation,
-    before: 'absent' | 'kept' | 'replaced',
-    action: () => Promise<T>,
-  ): Promise<T> {
+  async begin(creation: Creation, before: Before): Promise<void> {
     const known = this.find(creation);
-    const ours = known !== undefined && isOurs(known);
-    if (!ours) await this.#write(creation, before === 'absent' ? 'begun' : before);
+    if (known && isOurs(known)) return;
+    await this.#write(creation, before === 'absent' ? 'begun' : before);
+  }
+
+  /** Notes that what was begun is there now. */
+  async made(creation: Creation, id?: number): Promise<void> {
+    if (this.find(creation)?.state === 'begun') await this.#write(creation, 'made', id);
+  }
+
+  /**
+   * Creates something, or changes what is there: notes it, does it, and notes that it is done. Whether it was there
+   * before must have been looked up. When the action fails, the note that it was begun stays.
+   */
+  async create<T>(creation: Creation, before: Before, action: () => Promise<T>): Promise<T> {
+    await this.begin(creation, before);
     const result = await action();
-    if (this.find(creation)?.state === 'begun') await this.#write(creation, 'made');
+    await this.made(creation);
     return result;
   }
 
@@ -112,7 +124,11 @@ export class Journal {
     await this.#write(creation, 'removed');
   }
 
-  async #write({ kind, name, place, environment }: Creation, state: CreationState): Promise<void> {
+  async #write(
+    { kind, name, place, environment }: Creation,
+    state: CreationState,
+    id?: number,
+  ): Promise<void> {
     const entry: JournalEntry = {
       time: new Date().toISOString(),
       state,
@@ -120,6 +136,7 @@ export class Journal {
       name,
       ...(place && { place }),
       ...(environment && { environment }),
+      ...(id !== undefined && { id }),
     };
     if (!existsSync(this.#file)) await this.#start();
     if (this.#wholeLength !== undefined) await truncate(this.#file, this.#wholeLength);

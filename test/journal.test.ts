@@ -52,6 +52,14 @@ test('what was there before is not ours, whether it was changed or not', async (
   expect(states(root)).toEqual(['repository kept', 'secret replaced']);
 });
 
+test('a number that tells a thing from another one of its name is kept', async () => {
+  const root = temporaryDirectory();
+  const journal = Journal.open(root);
+  await journal.begin(repository, 'absent');
+  await journal.made(repository, 42);
+  expect(Journal.open(root).find(repository)).toMatchObject({ state: 'made', id: 42 });
+});
+
 test('what was removed and made again comes last', async () => {
   const root = temporaryDirectory();
   const journal = Journal.open(root);
