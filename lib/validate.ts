@@ -155,6 +155,46 @@ export function validateSeconds(value: string, flag: string): number {
   return seconds;
 }
 
+/** Whether a URL's host is this computer itself: the only one that may be talked to without TLS. */
+export function isLoopback(hostname: string): boolean {
+  const bare = hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  return (
+    bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1' || /^127(\.\d+){3}$/.test(bare)
+  );
+}
+
+/**
+ * Checks the base URL of GitHub's API and returns it without a final slash. Throws a usage error.
+ *
+ * The token is sent there, so it must be https, except for this computer itself.
+ */
+export function validateGitHubUrl(value: string): string {
+  const trimmed = value.trim();
+  const refuse = (
+    reason: string,
+    remedy = 'For GitHub Enterprise Server give https://HOST/api/v3; leave it out for github.com.',
+  ) => usageError(`The GitHub URL ${quoted(value)} ${reason}`, remedy);
+  if (!trimmed) throw refuse('is empty');
+  if (!URL.canParse(trimmed) || !/^[a-z]+:\/\//i.test(trimmed)) throw refuse('is not a URL');
+  const url = new URL(trimmed);
+  if (url.username || url.password) {
+    // Not quoted: what stands before the @ may be a token.
+    throw usageError(
+      `The GitHub URL for ${url.host} holds a user name or a password`,
+      'Leave it out: the token comes from GH_TOKEN.',
+    );
+  }
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+    throw refuse('is not https, and the token would be readable on its way', 'Begin it with https://.');
+  }
+  if (url.search || url.hash) throw refuse('has a query or a fragment');
+  const path = url.pathname.replace(/\/+$/, '');
+  if (/^(www\.)?github\.com$/i.test(url.hostname)) {
+    throw refuse('is that of the web pages', 'Leave it out: https://api.github.com is the default.');
+  }
+  return `${url.origin}${path}`;
+}
+
 /** Replaces a leading `~/` by the home directory and makes the path absolute. */
 export function expandPath(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
