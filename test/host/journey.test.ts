@@ -2,15 +2,22 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { addDeployPublicKey } from '../../lib/ansible/deploy-public-keys.ts';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
+import { deploymentValues } from '../../lib/github/deployment-settings.ts';
+import { projectPaths } from '../../lib/paths.ts';
 import { runOrThrow } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
+import { openProject } from '../../lib/settings-file.ts';
+import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
+import { knownHostsFor } from '../../lib/ssh/known-hosts.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { type LoadResult, startLoad } from '../support/load.ts';
+import { giveTo } from '../support/normal-user.ts';
 import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
 import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
-import { readWorkflows, runSteps, type Workflow } from '../support/workflows.ts';
+import { readWorkflows, runSteps, settingsAsVariables, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site, from an idea to its tenth day: the tests build on each other, in this order.
@@ -206,12 +213,11 @@ test('a release that does not start leaves the old one live and says why', async
 });
 
 test('the deploy workflow releases with a key that can do nothing else', async () => {
-  const key = join(place.user.home, 'deploy-key');
-  await place.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'deploy', '-f', key]);
-  const publicKey = readFileSync(`${key}.pub`, 'utf8').trim();
-  await commitChange('.ansible/inventory/production/group_vars/all/main.yml', (text) =>
-    text.replace('deploy_public_keys: []', `deploy_public_keys: [${JSON.stringify(publicKey)}]`),
-  );
+  const root = join(place.cwd, 'shop');
+  const { environment } = openProject(root);
+  const pair = makeDeployKeyPair(site);
+  expect(await addDeployPublicKey(root, environment.name, pair.publicKey)).toBe(true);
+  await git(place, 'commit', '--quiet', '--all', '--message', 'Let GitHub deploy');
   const provisioned = await yo(['goboot:deploy', '--yes']);
   expect(provisioned.exitCode, provisioned.output).toBe(0);
 
@@ -225,10 +231,15 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   await runOrThrow('git', ['clone', '--quiet', '--branch', 'main', bundle, clone], { failure: 'No clone' });
   const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
   const summary = join(runner, 'summary.md');
+  const onGithub = {
+    environment,
+    deployPrivateKey: pair.privateKey,
+    knownHosts: await knownHostsFor(environment, join(root, projectPaths.knownHosts)),
+  };
   await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {
     cwd: clone,
     env: {
-      DEPLOY_SSH_KEY: readFileSync(key, 'utf8'),
+      ...settingsAsVariables(deploymentValues(onGithub, 'environment')),
       RUNNER_TEMP: runner,
       GITHUB_WORKSPACE: clone,
       GITHUB_ACTOR: 'ada',
@@ -238,6 +249,9 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   expect(readFileSync(summary, 'utf8')).toContain('**deployed**');
   expect((await health()).release).toContain((await git(place, 'rev-parse', '--short=8', 'HEAD')).trim());
 
+  const key = join(place.user.home, 'deploy-key');
+  writeFileSync(key, pair.privateKey, { mode: 0o600 });
+  giveTo(place.user, key);
   const login = [
     ...['ssh', '-F', 'none', '-i', key, '-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes'],
     // One connection for all: the firewall limits how many new ones may come.
