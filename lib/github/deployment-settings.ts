@@ -7,6 +7,7 @@ export interface DeploymentSource {
   environment: Environment;
   /** The private half of the site's deploy key, normalised. */
   deployPrivateKey: string;
+  vaultPassword: string;
   /** The lines of known_hosts for every host on the way. */
   knownHosts: string;
 }
@@ -28,12 +29,7 @@ export interface DeploymentSetting {
 /** The account on a host that can release a site and do nothing else; the playbooks make it under this name. */
 export const deployAccount = 'deploy';
 
-/**
- * Every secret and variable that the rendered workflows use, and the one place that knows their names.
- *
- * The password of the vault is not among them, because no workflow provisions: whoever may push to a repository can read
- * its secrets, and this one would open all others.
- */
+/** Every secret and variable of an environment that workflows use, and the one place that knows their names. */
 export const deploymentSettings = {
   sshKey: {
     name: 'DEPLOY_SSH_KEY',
@@ -41,6 +37,13 @@ export const deploymentSettings = {
     purpose: 'The private half of the site’s deploy key. It can release this site and do nothing else.',
     onlyWithJumpHost: false,
     value: ({ deployPrivateKey }) => deployPrivateKey,
+  },
+  vaultPassword: {
+    name: 'ANSIBLE_VAULT_PASSWORD',
+    kind: 'secret',
+    purpose: 'Opens the vault of the playbooks, for workflows that run them. A deploy does not need it.',
+    onlyWithJumpHost: false,
+    value: ({ vaultPassword }) => vaultPassword,
   },
   host: {
     name: 'DEPLOY_HOST',

@@ -81,19 +81,22 @@ export type Protection = { rulesets: AppliedRuleset[] } | { skipped: string };
  * Protects the default branch: no deletion, no rewritten history, and the given checks must pass (administrators
  * may push all the same). Sets of the same names are brought to this state. Where the plan has no rulesets for
  * private repositories, it says so and changes nothing. Throws a GitHubError for any other failure.
+ *
+ * @param beforeEach called before a set is created or brought up to date, with its name and whether it was there.
  */
 export async function protectDefaultBranch(
   github: GitHub,
   repository: RepositoryName,
   checks: readonly string[],
+  beforeEach: (name: string, existed: boolean) => Promise<void> = async () => {},
 ): Promise<Protection> {
   try {
     const existing = await listRulesets(github, repository);
     const applied: AppliedRuleset[] = [];
     for (const wanted of rulesets(checks, github.isPublic)) {
-      applied.push(
-        await applyRuleset(github, repository, wanted, existing.find(({ name }) => name === wanted.name)?.id),
-      );
+      const id = existing.find(({ name }) => name === wanted.name)?.id;
+      await beforeEach(wanted.name, id !== undefined);
+      applied.push(await applyRuleset(github, repository, wanted, id));
     }
     return { rulesets: applied };
   } catch (error) {

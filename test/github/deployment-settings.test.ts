@@ -22,6 +22,7 @@ const { privateKey, publicKey } = makeDeployKeyPair('shop-production');
 const source = (changes = {}): DeploymentSource => ({
   environment: sampleEnvironment(changes),
   deployPrivateKey: privateKey,
+  vaultPassword: 'open sesame',
   knownHosts: '192.0.2.10 ssh-ed25519 AAAA\n',
 });
 

@@ -234,6 +234,7 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   const onGithub = {
     environment,
     deployPrivateKey: pair.privateKey,
+    vaultPassword: 'open sesame',
     knownHosts: await knownHostsFor(environment, join(root, projectPaths.knownHosts)),
   };
   await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {

@@ -201,6 +201,7 @@ describe('a jump host', () => {
       {
         environment,
         deployPrivateKey: privateKey,
+        vaultPassword: 'open sesame',
         knownHosts: `${jump.knownHostsLine}\n${host.knownHostsLine}\n`,
       },
       'environment',

@@ -162,7 +162,12 @@ describe('The shell scripts of a workflow', () => {
   const variables = (changes: Partial<Environment> = {}, known = `192.0.2.10 ${hostKey}\n`) =>
     settingsAsVariables(
       deploymentValues(
-        { environment: sampleEnvironment(changes), deployPrivateKey: privateKey, knownHosts: known },
+        {
+          environment: sampleEnvironment(changes),
+          deployPrivateKey: privateKey,
+          vaultPassword: 'open sesame',
+          knownHosts: known,
+        },
         'environment',
       ),
     );
