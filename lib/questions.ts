@@ -11,6 +11,7 @@ import {
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
+  validatePath,
   validatePort,
   validateProjectName,
   validateUser,
@@ -56,6 +57,11 @@ export interface Question<Name extends AnswerName = AnswerName> {
   description: string;
   /** Turns what was typed into an answer or throws a usage error. */
   validate: (value: string) => Answers[Name];
+  /**
+   * Reads an answer of an earlier run; `validate` unless given. What depends on this computer, and not on the text, is
+   * left to the checks: another computer may have no such file.
+   */
+  validateStored?: (value: string) => Answers[Name];
   /**
    * Taken when nothing is typed; without one the question must be answered. Undefined where it follows from an
    * answer that is missing.
@@ -160,6 +166,7 @@ export const questions: readonly Question[] = [
     prompt: 'Private SSH key (empty: the keys of your agent)',
     description: 'Private SSH key; the usual one in ~/.ssh, else those of the agent, unless given',
     validate: validateKeyFile,
+    validateStored: validatePath,
     default: usualKeyFile,
     keep: 'environment',
   }),
@@ -199,6 +206,7 @@ export const questions: readonly Question[] = [
     prompt: 'Private SSH key for the jump host',
     description: 'Private SSH key for the jump host; --key-file unless given',
     validate: validateKeyFile,
+    validateStored: validatePath,
     default: ({ keyFile }) => keyFile,
     when: hasJumpHost,
     keep: 'environment',
@@ -271,6 +279,13 @@ export const switches = {
   answers: { flag: 'answers', value: 'FILE', description: 'YAML file with answers, named as the flags are' },
   yes: { flag: 'yes', short: 'y', description: 'Take every default and ask nothing' },
   check: { flag: 'check', description: 'Run the checks and change nothing' },
+  ignoreCheck: {
+    flag: 'ignore-check',
+    value: 'NAME',
+    description:
+      'Go on although that check has failed, for example domain; several with commas or given again',
+    repeatable: true,
+  },
   dryRun: { flag: 'dry-run', description: 'Show what would happen and change nothing' },
   force: { flag: 'force', description: 'Overwrite changed files without asking' },
   skipGitHub: { flag: 'skip-github', description: 'Leave GitHub alone' },

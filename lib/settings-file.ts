@@ -170,9 +170,9 @@ export function openProject(directory: string, environmentName: string = default
   }
   const values = storedAsText(stored, environmentName);
   const answers = Object.fromEntries(
-    questions.flatMap(({ name, validate }) => {
+    questions.flatMap(({ name, validate, validateStored = validate }) => {
       const value = values[name];
-      return value === undefined ? [] : [[name, validate(value)]];
+      return value === undefined ? [] : [[name, validateStored(value)]];
     }),
   ) as unknown as Answers;
   return { root, ...projectFromAnswers(answers, environmentName) };

@@ -9,6 +9,7 @@ import isFQDN from 'validator/lib/isFQDN.js';
 import { usageError } from './errors.ts';
 import type { RepositoryVisibility } from './project.ts';
 import { reservedModuleNames } from './reserved-names.ts';
+import { keyKind, wrongKnownHostsLine } from './ssh/file-formats.ts';
 
 // A Linux user name has at most 32 characters (useradd(8)), and a site's user is called <project>-<environment>.
 const longestProjectName = 20;
@@ -235,6 +236,12 @@ function validateReadableFile(value: string, what: string): string {
   }
 }
 
+/** Checks that a text can be a path, whether or not there is anything. Throws a usage error. */
+export function validatePath(value: string): string {
+  if (controlCharacters.test(value)) throw usageError(`${quoted(value)} is not a path`);
+  return value;
+}
+
 /**
  * Checks that a path names a private key, by its first line, and returns the path as it was written.
  * The empty string stands for "the keys of the SSH agent". Throws a usage error.
@@ -242,13 +249,20 @@ function validateReadableFile(value: string, what: string): string {
 export function validateKeyFile(value: string): string {
   if (value.trim() === '') return '';
   const contents = validateReadableFile(value, 'key file');
-  if (/^(ssh-|ecdsa-|sk-)/.test(contents)) {
+  const kind = keyKind(contents);
+  if (kind === 'public' || kind === 'rfc4716') {
     throw usageError(
       `The key file ${quoted(value)} is a public key`,
       `Give the private one, usually ${value.replace(/\.pub$/, '') || 'the same name without .pub'}.`,
     );
   }
-  if (!/^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/.test(contents)) {
+  if (kind === 'putty') {
+    throw usageError(
+      `The key file ${quoted(value)} is a key of PuTTY’s, which ssh cannot read`,
+      `Convert it: puttygen ${value} -O private-openssh -o ${value.replace(/\.ppk$/i, '')}.openssh (in PuTTYgen: Conversions, Export OpenSSH key), and give that.`,
+    );
+  }
+  if (kind === 'unknown') {
     throw usageError(
       `The key file ${quoted(value)} is not a private SSH key`,
       'Make one with: ssh-keygen -t ed25519',
@@ -260,16 +274,13 @@ export function validateKeyFile(value: string): string {
 /** Checks that a path names a known_hosts file. Throws a usage error. */
 export function validateKnownHostsFile(value: string): string {
   const contents = validateReadableFile(value, 'known_hosts file');
-  const lines = contents.split('\n').filter((line) => line.trim() && !line.startsWith('#'));
-  const wrong = lines.find(
-    (line) => !/^(@\S+\s+)?\S+\s+(ssh|ecdsa|sk)-\S+\s+[A-Za-z0-9+/]+=*(\s|$)/.test(line),
-  );
+  const wrong = wrongKnownHostsLine(contents);
   if (wrong !== undefined) {
     throw usageError(
       `The known_hosts file ${quoted(value)} has a line that is none: ${quoted(wrong.slice(0, 60))}`,
       'Each line is: host key-type key.',
     );
   }
-  if (lines.length === 0) throw usageError(`The known_hosts file ${quoted(value)} holds no key`);
+  if (!/^[^#\s]/m.test(contents)) throw usageError(`The known_hosts file ${quoted(value)} holds no key`);
   return value;
 }

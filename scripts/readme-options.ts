@@ -7,6 +7,7 @@ const ownSwitches: Switch[] = [
   switches.yes,
   switches.answers,
   switches.check,
+  switches.ignoreCheck,
   switches.dryRun,
   switches.skipDeploy,
   switches.force,

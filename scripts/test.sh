@@ -101,7 +101,7 @@ lint() {
   local status=0
   check npx --no-install biome check . || status=1
   check npx --no-install tsc || status=1
-  check shellcheck scripts/*.sh .ci/run || status=1
+  check shellcheck scripts/*.sh .ci/run lib/preflight/*.sh || status=1
   return "$status"
 }
 

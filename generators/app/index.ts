@@ -10,6 +10,8 @@ import { GobootError } from '../../lib/errors.ts';
 import { commit, gitIdentity, isRepository } from '../../lib/git.ts';
 import { nextSteps } from '../../lib/next-steps.ts';
 import { projectPaths } from '../../lib/paths.ts';
+import { ignoredChecks } from '../../lib/preflight/check.ts';
+import { allChecks } from '../../lib/preflight/checks.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
 import { defaultEnvironment, type Environment, type Project } from '../../lib/project.ts';
 import { lockPythonPackages } from '../../lib/python-lock.ts';
@@ -46,6 +48,7 @@ const definition = {
     switches.answers,
     switches.yes,
     switches.check,
+    switches.ignoreCheck,
     switches.dryRun,
     switches.force,
     switches.skipDeploy,
@@ -65,6 +68,7 @@ export default class AppGenerator extends GobootGenerator {
   #files!: RenderedFile[];
   #comparison!: Comparison;
   #host: TrustedHost | undefined;
+  #ignored!: Set<string>;
 
   constructor(args: string[], options: BaseOptions) {
     super(args, options, definition);
@@ -76,6 +80,7 @@ export default class AppGenerator extends GobootGenerator {
 
   async prompting(): Promise<void> {
     await this.phase(async () => {
+      this.#ignored = ignoredChecks(this.textOf(switches.ignoreCheck), allChecks);
       const answersFile = this.textOf(switches.answers);
       const [typedName] = this.commandLine.positionals;
       const git = await gitIdentity();
@@ -110,16 +115,13 @@ export default class AppGenerator extends GobootGenerator {
         project: this.#project,
         environment: this.#environment,
         scaffolds: true,
-        usesHost: !this.isOn(switches.skipDeploy),
+        host: this.isOn(switches.skipDeploy) ? 'none' : 'examined',
+        ignored: this.#ignored,
+        list: this.isOn(switches.check),
         ...(this.#answers.knownHostsFile && { knownHostsFile: this.#answers.knownHostsFile }),
       });
       this.#host = host;
       if (host) this.giveBackAtTheEnd(() => host.connection.close());
-      if (host?.firstSeen) {
-        this.reporter.warn(
-          `${this.#environment.host.address} shows its host key for the first time: ${host.fingerprints.join(', ')}`,
-        );
-      }
       this.#files = await projectFiles(
         this.#project,
         this.#environment,

@@ -83,11 +83,11 @@ export default class DeployGenerator extends GobootGenerator {
   async configuring(): Promise<void> {
     await this.phase(async () => {
       const repository = this.#readRepository();
-      const host = await connectToSite(this.reporter, {
-        root: this.#root,
-        project: this.#project,
-        environment: this.#environment,
-      });
+      const host = await connectToSite(
+        this.reporter,
+        { root: this.#root, project: this.#project, environment: this.#environment },
+        { everything: this.isOn(switches.check) },
+      );
       this.#host = host;
       this.giveBackAtTheEnd(() => host.connection.close());
       const { provisioned } = await host.facts;

@@ -1,11 +1,17 @@
-import { exitCodes, GobootError } from '../errors.ts';
+import { exitCodes, GobootError, usageError } from '../errors.ts';
 import type { Environment } from '../project.ts';
+import { count } from '../terminal/format.ts';
+import type { TrustedHost } from '../trust.ts';
+import { quoted } from '../validate.ts';
 import type { HostFacts } from './host-facts.ts';
 
+export type CheckStatus = 'ok' | 'warning' | 'failed';
+
 export interface CheckResult {
-  status: 'ok' | 'warning' | 'failed';
+  status: CheckStatus;
   /** What was found, with the value. */
   detail: string;
+  /** The one thing to do about it. */
   remedy?: string;
 }
 
@@ -13,44 +19,113 @@ export interface CheckContext {
   projectRoot: string;
   projectName: string;
   environment: Environment;
+  /** A known_hosts file that the user vouches for. */
+  knownHostsFile?: string;
+  /** The login to the jump host; rejects when it fails. Absent without a jump host. */
+  jumpLogin?: Promise<void>;
+  /** The host's keys and the connection to it. Absent where the host plays no part. */
+  host?: Promise<TrustedHost>;
   /** What the host says of itself; rejects when it cannot be reached. Absent where the host plays no part. */
   hostFacts?: Promise<HostFacts>;
+  /** Name servers to ask, as `address` or `address:port`; this computer's unless given. */
+  nameServers?: readonly string[];
 }
 
 /** Something that can go wrong later, looked at before anything is made. */
 export interface Check {
   name: string;
+  /**
+   * Whether the user may know better: what it finds can be right in a setting that goboot does not know of. Its failure
+   * counts as a warning when `--ignore-check` names it.
+   */
+  ignorable?: true;
   run(context: CheckContext): Promise<CheckResult>;
 }
 
 export interface NamedResult extends CheckResult {
   name: string;
+  seconds: number;
+}
+
+/** A check's name as one word of a command line. */
+function flagName(name: string): string {
+  return name.toLowerCase().replaceAll(' ', '-');
+}
+
+/**
+ * Reads the names of checks whose failure is not to stop a command, separated by commas. Throws a usage error for a
+ * name that is none, or of a check that nothing works without.
+ */
+export function ignoredChecks(text: string | undefined, checks: readonly Check[]): Set<string> {
+  const ignorable = checks.filter((check) => check.ignorable).map(({ name }) => name);
+  return new Set(
+    (text ?? '')
+      .split(',')
+      .filter((word) => word.trim())
+      .map((word) => {
+        const name = ignorable.find((candidate) => flagName(candidate) === flagName(word.trim()));
+        if (name) return name;
+        throw usageError(
+          `--ignore-check ${quoted(word)} is not a check that can be ignored`,
+          `These can: ${ignorable.map(flagName).join(', ')}.`,
+        );
+      }),
+  );
 }
 
 /** Runs checks side by side. A check that throws has failed with that message. */
-export function runChecks(checks: readonly Check[], context: CheckContext): Promise<NamedResult[]> {
+export function runChecks(
+  checks: readonly Check[],
+  context: CheckContext,
+  ignored: ReadonlySet<string> = new Set(),
+): Promise<NamedResult[]> {
   return Promise.all(
     checks.map(async ({ name, run }) => {
-      try {
-        return { name, ...(await run(context)) };
-      } catch (error) {
+      const started = performance.now();
+      const result = await run(context).catch((error: unknown): CheckResult => {
         const remedy = error instanceof GobootError ? error.remedy : undefined;
-        return {
-          name,
-          status: 'failed' as const,
-          detail: (error as Error).message,
-          ...(remedy && { remedy }),
-        };
-      }
+        return { status: 'failed', detail: (error as Error).message, ...(remedy && { remedy }) };
+      });
+      return {
+        name,
+        ...result,
+        ...(result.status === 'failed' && ignored.has(name) && { status: 'warning' as const }),
+        seconds: Number(((performance.now() - started) / 1000).toFixed(3)),
+      };
     }),
   );
 }
 
+/** `26 checks, 2 warnings, 1 failed`. */
+export function summarize(results: readonly CheckResult[]): string {
+  const number = (wanted: CheckStatus) => results.filter(({ status }) => status === wanted).length;
+  const [warnings, failed] = [number('warning'), number('failed')];
+  return [
+    count(results.length, 'check'),
+    ...(warnings > 0 ? [count(warnings, 'warning')] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ].join(', ');
+}
+
+export interface FailureOptions {
+  /** Whether the user has seen each of them already. */
+  listed?: boolean;
+}
+
 /** Throws one error (exit status 3) that shows every failed check; does nothing when there is none. */
-export function throwOnFailures(results: readonly NamedResult[]): void {
+export function throwOnFailures(
+  results: readonly Pick<NamedResult, 'name' | 'status' | 'detail' | 'remedy'>[],
+  { listed = false }: FailureOptions = {},
+): void {
   const failed = results.filter(({ status }) => status === 'failed');
   if (failed.length === 0) return;
   const only = failed.length === 1 ? failed[0] : undefined;
+  if (listed) {
+    throw new GobootError(
+      `${failed.length} of ${count(results.length, 'check')} failed: ${failed.map(({ name }) => name).join(', ')}`,
+      { exitCode: exitCodes.preflight },
+    );
+  }
   if (only) {
     throw new GobootError(`${only.name}: ${only.detail}`, {
       exitCode: exitCodes.preflight,
