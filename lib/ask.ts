@@ -64,7 +64,7 @@ export async function collectAnswers(
     if (question.when && !question.when(answers)) continue;
     const stored = sources.stored[question.name];
     if (stored !== undefined) {
-      assign(answers, question, stored);
+      Object.assign(answers, { [question.name]: (question.validateStored ?? question.validate)(stored) });
       continue;
     }
     const fallback = question.default?.(answers, sources.defaults);

@@ -4,6 +4,7 @@ import { GobootError } from '../errors.ts';
 import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
 import type { OpenedProject } from '../settings-file.ts';
+import { reachableFromHere } from '../ssh/key-files.ts';
 import { count } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { TrustedHost } from '../trust.ts';
@@ -32,7 +33,8 @@ export interface PreflightResult {
 }
 
 async function preflight(options: PreflightOptions): Promise<PreflightResult> {
-  const { projectRoot, project, environment, scaffolds, usesHost, knownHostsFile } = options;
+  const { projectRoot, project, scaffolds, usesHost, knownHostsFile } = options;
+  const { environment } = reachableFromHere(options.environment);
   const checks: Check[] = [
     ...toolChecks,
     scaffolds ? projectDirectoryCheck : vaultPasswordCheck,
@@ -63,6 +65,13 @@ async function preflight(options: PreflightOptions): Promise<PreflightResult> {
  */
 export async function runPreflight(reporter: Reporter, options: PreflightOptions): Promise<PreflightResult> {
   let opened: TrustedHost | undefined;
+  if (options.usesHost) {
+    for (const file of reachableFromHere(options.environment).missingKeyFiles) {
+      reporter.warn(
+        `The key file ${file} is not on this computer; the keys of your agent and the usual ones are tried. Name yours with --key-file`,
+      );
+    }
+  }
   try {
     return await runStep(
       reporter,
