@@ -11,7 +11,7 @@ import {
   wordsAfterNamespace,
 } from './command-line.ts';
 import { exitCodes, GobootError, toGobootError } from './errors.ts';
-import { type AnswerName, commonSwitches, switches } from './questions.ts';
+import { type AnswerName, commonSwitches, connectionSwitches, switches } from './questions.ts';
 import { createReporter, type Reporter } from './terminal/reporter.ts';
 
 /**
@@ -76,6 +76,16 @@ export abstract class GobootGenerator extends Generator {
       definition.questions.flatMap(({ name, flag }) => {
         const value = flag && this.commandLine.values[flag];
         return value === undefined ? [] : [[name, String(value)]];
+      }),
+    );
+  }
+
+  /** Answers about the connection that hold for this run only, by name. */
+  protected connectionFlags(): Partial<Record<AnswerName, string>> {
+    return Object.fromEntries(
+      Object.entries(connectionSwitches).flatMap(([name, flag]) => {
+        const value = this.textOf(flag);
+        return value === undefined ? [] : [[name, value]];
       }),
     );
   }

@@ -11,9 +11,9 @@ import {
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
-  validatePath,
   validatePort,
   validateProjectName,
+  validateStoredKeyFile,
   validateUser,
   validateVisibility,
 } from './validate.ts';
@@ -166,7 +166,7 @@ export const questions: readonly Question[] = [
     prompt: 'Private SSH key (empty: the keys of your agent)',
     description: 'Private SSH key; the usual one in ~/.ssh, else those of the agent, unless given',
     validate: validateKeyFile,
-    validateStored: validatePath,
+    validateStored: validateStoredKeyFile,
     default: usualKeyFile,
     keep: 'environment',
   }),
@@ -206,7 +206,7 @@ export const questions: readonly Question[] = [
     prompt: 'Private SSH key for the jump host',
     description: 'Private SSH key for the jump host; --key-file unless given',
     validate: validateKeyFile,
-    validateStored: validatePath,
+    validateStored: validateStoredKeyFile,
     default: ({ keyFile }) => keyFile,
     when: hasJumpHost,
     keep: 'environment',
@@ -273,6 +273,21 @@ export const commonSwitches = {
   quiet: { flag: 'quiet', short: 'q', description: 'Print only problems' },
   debug: { flag: 'debug', description: 'Show stack traces' },
 } as const satisfies Record<string, Switch>;
+
+/**
+ * How the user of this computer reaches the hosts, where that differs from what the project says: for one run, and never
+ * stored. By the answer that each stands in for.
+ */
+export const connectionSwitches = {
+  user: { flag: 'user', short: 'U', value: 'USER', description: 'Your account on the server, for this run' },
+  keyFile: { flag: 'key-file', short: 'K', value: 'FILE', description: 'Your private SSH key, for this run' },
+  jumpUser: { flag: 'jump-user', value: 'USER', description: 'Your account on the jump host, for this run' },
+  jumpKeyFile: {
+    flag: 'jump-key-file',
+    value: 'FILE',
+    description: 'Your private SSH key for the jump host, for this run',
+  },
+} as const satisfies Partial<Record<AnswerName, Switch>>;
 
 /** Further flags, each taken by the commands that name it. */
 export const switches = {

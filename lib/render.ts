@@ -5,7 +5,12 @@ import ejs from 'ejs';
 import { action } from './actions.ts';
 import { publicKeyList } from './ansible/deploy-public-keys.ts';
 import { encoders } from './encoders.ts';
-import { deploymentSettingsTable, workflowSettings } from './github/deployment-settings.ts';
+import {
+  deploymentSettingsTable,
+  jumpHostAuthorizedKey,
+  prefixedName,
+  workflowSettings,
+} from './github/deployment-settings.ts';
 import { environmentLayer, type Layer, projectLayers } from './layers.ts';
 import { layerPath, packageRoot } from './paths.ts';
 import type { Environment, Project } from './project.ts';
@@ -65,6 +70,8 @@ async function renderLayer(
     gobootVersion,
     settings: workflowSettings(environment.name),
     settingsTable: deploymentSettingsTable(),
+    prefix: prefixedName(environment.name, ''),
+    jumpHostLine: jumpHostAuthorizedKey(environment, 'ssh-ed25519 …'),
     deployPublicKeys: publicKeyList(deployPublicKeys),
   };
   return Promise.all(

@@ -151,9 +151,16 @@ export interface OpenedProject {
 
 /**
  * Finds the project that a directory belongs to and one of its environments, production unless named.
- * Throws a usage error outside of a project and for an environment that it does not have.
+ * What is given for this run stands in for stored answers.
+ *
+ * Throws a usage error outside of a project, for an environment that it does not have, and for given answers that are not
+ * valid.
  */
-export function openProject(directory: string, environmentName: string = defaultEnvironment): OpenedProject {
+export function openProject(
+  directory: string,
+  environmentName: string = defaultEnvironment,
+  given: Partial<Record<AnswerName, string>> = {},
+): OpenedProject {
   const root = findProjectRoot(directory);
   if (!root) {
     throw usageError(
@@ -171,7 +178,8 @@ export function openProject(directory: string, environmentName: string = default
   const values = storedAsText(stored, environmentName);
   const answers = Object.fromEntries(
     questions.flatMap(({ name, validate, validateStored = validate }) => {
-      const value = values[name];
+      const [override, value] = [given[name], values[name]];
+      if (override !== undefined) return [[name, validate(override)]];
       return value === undefined ? [] : [[name, validateStored(value)]];
     }),
   ) as unknown as Answers;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { homedir, userInfo } from 'node:os';
+import { join, relative, resolve } from 'node:path';
 import { domainToASCII } from 'node:url';
 // One by one: the whole of validator takes as long to load as all of ours.
 import isEmail from 'validator/lib/isEmail.js';
@@ -223,6 +223,18 @@ export function expandPath(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
 }
 
+/**
+ * A path as a colleague's computer can understand it, too: absolute, and with `~/` where it is below the home directory.
+ * ssh takes that from the user database, so `~/` is only written where the environment agrees with it.
+ */
+function portablePath(path: string): string {
+  const absolute = expandPath(path);
+  const home = homedir();
+  const below = relative(home, absolute);
+  const isBelow = below !== '' && !below.startsWith('..') && resolve(home, below) === absolute;
+  return isBelow && userInfo().homedir === home ? `~/${below}` : absolute;
+}
+
 function validateReadableFile(value: string, what: string): string {
   const path = expandPath(value);
   const remedy = 'Give the path of an existing file.';
@@ -236,14 +248,8 @@ function validateReadableFile(value: string, what: string): string {
   }
 }
 
-/** Checks that a text can be a path, whether or not there is anything. Throws a usage error. */
-export function validatePath(value: string): string {
-  if (controlCharacters.test(value)) throw usageError(`${quoted(value)} is not a path`);
-  return value;
-}
-
 /**
- * Checks that a path names a private key, by its first line, and returns the path as it was written.
+ * Checks that a path names a private key, by its first line, and returns the path as other computers understand it.
  * The empty string stands for "the keys of the SSH agent". Throws a usage error.
  */
 export function validateKeyFile(value: string): string {
@@ -267,6 +273,17 @@ export function validateKeyFile(value: string): string {
       `The key file ${quoted(value)} is not a private SSH key`,
       'Make one with: ssh-keygen -t ed25519',
     );
+  }
+  return portablePath(value);
+}
+
+/**
+ * Checks the path of a key file from an earlier run, which may have been on another computer: the file need not exist
+ * here. Throws a usage error.
+ */
+export function validateStoredKeyFile(value: string): string {
+  if (controlCharacters.test(value)) {
+    throw usageError(`The key file ${quoted(value)} is not a path`, 'Give another one with --key-file.');
   }
   return value;
 }

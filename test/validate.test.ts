@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, userInfo } from 'node:os';
+import { basename, join, relative } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { GobootError } from '../lib/errors.ts';
 import {
   expandPath,
@@ -13,6 +14,7 @@ import {
   validateKnownHostsFile,
   validatePort,
   validateProjectName,
+  validateStoredKeyFile,
   validateUser,
   validateVisibility,
 } from '../lib/validate.ts';
@@ -177,6 +179,30 @@ describe('a key file', () => {
     const path = join(temporaryDirectory(), 'id_ed25519');
     writeFileSync(path, privateKey);
     expect(validateKeyFile(path)).toBe(path);
+  });
+
+  test('below the home directory is written as other computers understand it', () => {
+    // Where the environment names another home than the user database, ssh would look for `~/` elsewhere.
+    const home = homedir();
+    const directory = mkdtempSync(join(home, '.goboot-test-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, 'key');
+    writeFileSync(path, '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+    const portable = userInfo().homedir === home ? `~/${basename(directory)}/key` : path;
+    expect(validateKeyFile(path)).toBe(portable);
+    expect(validateKeyFile(relative(process.cwd(), path))).toBe(portable);
+    expect(validateKeyFile(`~/${basename(directory)}/key`)).toBe(portable);
+  });
+
+  test('is absolute elsewhere, also where it was typed from the current directory', () => {
+    const path = join(temporaryDirectory(), 'key');
+    writeFileSync(path, '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+    expect(validateKeyFile(relative(process.cwd(), path))).toBe(path);
+  });
+
+  test('of an earlier run may be on another computer', () => {
+    expect(validateStoredKeyFile('/home/ada/.ssh/id')).toBe('/home/ada/.ssh/id');
+    expectRefusal(() => validateStoredKeyFile('/home/a\nHost *'), '/home/a\nHost *');
   });
 
   test('may be left out, for the keys of the agent', () => {

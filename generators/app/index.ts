@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
+import { readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
 import { GobootGenerator } from '../../lib/base.ts';
 import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
@@ -126,6 +127,7 @@ export default class AppGenerator extends GobootGenerator {
         this.#project,
         this.#environment,
         await extendedKnownHosts(this.#root, host?.knownHosts ?? ''),
+        { deployPublicKeys: await readDeployPublicKeys(this.#root, this.#environment.name) },
       );
       this.#comparison = await compareWithDisk(this.#files, this.#root);
       this.reporter.plan(`${this.#project.title} in ${this.#root}`, this.#plan());

@@ -16,7 +16,7 @@ import { commit, currentCommit, uncommittedPaths } from '../../lib/git.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { connectToSite } from '../../lib/preflight/run.ts';
 import type { Environment, Project } from '../../lib/project.ts';
-import { switches } from '../../lib/questions.ts';
+import { connectionSwitches, switches } from '../../lib/questions.ts';
 import { extendedKnownHosts } from '../../lib/scaffold.ts';
 import { openProject } from '../../lib/settings-file.ts';
 import { describeTarget } from '../../lib/ssh/connection.ts';
@@ -29,6 +29,7 @@ const definition = {
   questions: [],
   switches: [
     switches.environment,
+    ...Object.values(connectionSwitches),
     switches.provision,
     switches.rollback,
     switches.withDatabase,
@@ -73,7 +74,7 @@ export default class DeployGenerator extends GobootGenerator {
         allowIncompatibleMigrations: this.isOn(switches.allowIncompatibleMigrations),
         ...(wait !== undefined && { wait: validateSeconds(wait, switches.wait.flag) }),
       };
-      const opened = openProject(this.env.cwd, this.textOf(switches.environment));
+      const opened = openProject(this.env.cwd, this.textOf(switches.environment), this.connectionFlags());
       this.#root = opened.root;
       this.#project = opened.project;
       this.#environment = opened.environment;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Scalar, YAMLMap, YAMLSeq } from 'yaml';
@@ -152,8 +153,12 @@ async function edit(
   return true;
 }
 
-/** The public keys that an environment of a project lets release its site. Throws a GobootError for a damaged file. */
+/**
+ * The public keys that an environment of a project lets release its site; none where the project does not exist yet.
+ * Throws a GobootError for a damaged file.
+ */
 export async function readDeployPublicKeys(projectRoot: string, environment: string): Promise<string[]> {
+  if (!existsSync(join(projectRoot, projectPaths.environmentVariables(environment)))) return [];
   return (await readList(projectRoot, environment)).keys;
 }
 

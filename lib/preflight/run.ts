@@ -4,6 +4,7 @@ import { GobootError } from '../errors.ts';
 import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
 import type { OpenedProject } from '../settings-file.ts';
+import { reachableFromHere } from '../ssh/key-files.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { TrustedHost } from '../trust.ts';
 import { type NamedResult, runChecks, summarize, throwOnFailures } from './check.ts';
@@ -31,8 +32,9 @@ export interface PreflightResult {
 
 /** Runs the checks of a command and returns what they found, whatever that is. */
 export async function examine(options: PreflightOptions): Promise<PreflightResult> {
-  const { projectRoot, project, environment, knownHostsFile, nameServers } = options;
-  const login = options.host === 'none' ? undefined : await logIn(options);
+  const { projectRoot, project, knownHostsFile, nameServers } = options;
+  const { environment } = reachableFromHere(options.environment);
+  const login = options.host === 'none' ? undefined : await logIn({ ...options, environment });
   const results = await runChecks(
     checksFor({ ...options, throughJump: environment.jump !== undefined }),
     {
@@ -75,6 +77,13 @@ async function logIn({ projectRoot, environment, knownHostsFile, host }: Preflig
  * warnings, or as a list of all checks, and throws a GobootError (exit status 3) that shows every failure.
  */
 export async function runPreflight(reporter: Reporter, options: PreflightOptions): Promise<PreflightResult> {
+  if (options.host !== 'none') {
+    for (const file of reachableFromHere(options.environment).missingKeyFiles) {
+      reporter.warn(
+        `The key file ${file} is not on this computer; the keys of your agent and the usual ones are tried. Name yours with --key-file`,
+      );
+    }
+  }
   let found: PreflightResult | undefined;
   const show = () => {
     if (!found) return;
