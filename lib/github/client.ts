@@ -241,7 +241,8 @@ async function loadOctokit(
   const attempts = (octokit: Octokit) => {
     octokit.hook.before('request', (request) => {
       request.headers['x-github-api-version'] = apiVersion;
-      if (request.method === 'POST') request.request.retries = 0;
+      // A copy, because all requests share the original, and the plugins write into it.
+      request.request = { ...request.request, ...(request.method === 'POST' && { retries: 0 }) };
     });
     octokit.hook.error('request', (error, request) => {
       const failure = error as Error & { status?: number; cause?: Error };

@@ -208,6 +208,8 @@ async function refuseRewriting(directory: string, cloneUrl: string): Promise<voi
   });
 }
 
+const interruptions = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 async function push(
   directory: string,
   env: Record<string, string | undefined>,
@@ -216,19 +218,40 @@ async function push(
   const subprocess = execa(
     'git',
     ['push', '--porcelain', '--progress', cloneUrl, `refs/heads/${mainBranch}:refs/heads/${mainBranch}`],
-    { cwd: directory, env, stdin: 'ignore', reject: false, timeout, forceKillAfterDelay: 2000 },
+    // A group of its own, because it is a program that git starts that hangs.
+    { cwd: directory, env, stdin: 'ignore', reject: false, detached: true },
   );
+  const endGroup = () => {
+    try {
+      if (subprocess.pid) process.kill(-subprocess.pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    endGroup();
+  }, timeout);
+  // Ctrl+C reaches this process only.
+  const interrupted = (signal: NodeJS.Signals) => {
+    endGroup();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of interruptions) process.once(signal, interrupted);
   const decoder = new StringDecoder();
   let rest = '';
   subprocess.stderr.on('data', (chunk: Buffer) => {
     const parts = (rest + decoder.write(chunk)).split(/[\r\n]+/);
     rest = parts.pop() ?? '';
     for (const part of parts) {
-      const text = part.replace(/^remote: /, '').trim();
+      const text = part.trim();
       if (/^[A-Z][\w ]+:\s+\d+%/.test(text)) onProgress?.(text);
     }
   });
-  const { exitCode, stdout, stderr, timedOut, code } = await subprocess;
+  const { exitCode, stdout, stderr, code } = await subprocess;
+  clearTimeout(timer);
+  for (const signal of interruptions) process.off(signal, interrupted);
   if (timedOut) {
     throw new GitHubError(`The push to ${cloneUrl} did not end within ${timeout / 1000} seconds`, {
       failure: 'network',
