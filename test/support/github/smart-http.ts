@@ -177,7 +177,8 @@ export async function answerGit(
   const refused = refusalOf(world, viewer, repository, isPush);
   if (refused || !repository) return refuse(response, ...(refused ?? [404, 'Repository not found.']));
 
-  const isTransfer = git.rest !== '/info/refs';
+  // Before a push that is large, git sends an empty one of four bytes, to see whether it may.
+  const isTransfer = git.rest !== '/info/refs' && request.headers['content-length'] !== '4';
   if (isPush && isTransfer && fault?.with === 'reset' && !fault.afterEffect) {
     request.once('data', () => request.socket.destroy());
     request.resume();
