@@ -97,12 +97,20 @@ export abstract class GobootGenerator extends Generator {
   }
 
   /** Asks one question through Yeoman's adapter; nothing of the answer is stored by Yeoman. */
-  protected readonly ask: Prompt = async ({ name, message, default: fallback, validate }) => {
+  protected readonly ask: Prompt = (question) => this.#askAs('input', question);
+
+  /** The same without showing what is typed. */
+  protected readonly askSecret: Prompt = (question) => this.#askAs('password', question);
+
+  async #askAs(
+    type: 'input' | 'password',
+    { name, message, default: fallback, validate }: Parameters<Prompt>[0],
+  ): Promise<string> {
     const answers = await this.prompt<Record<string, string>>([
-      { type: 'input', name, message, ...(fallback && { default: fallback }), validate },
+      { type, name, message, ...(fallback && { default: fallback }), validate },
     ]);
     return answers[name] ?? '';
-  };
+  }
 
   /** Asks for a yes or no; Enter means yes unless something would be lost. */
   protected async confirm(message: string, fallback = true): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { GobootError, usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
@@ -85,6 +86,18 @@ export function answersToStore(answers: Answers): { project: Kept; environment: 
         .map(({ name }) => [name, answers[name]]),
     );
   return { project: pick('project'), environment: pick('environment') };
+}
+
+/** Adds answers about the project to those that are stored, and returns whether that changed anything. */
+export async function storeProjectAnswers(projectRoot: string, answers: Kept): Promise<boolean> {
+  const file = join(projectRoot, projectPaths.answers);
+  const before = await readFile(file, 'utf8');
+  const contents = JSON.parse(before);
+  contents[generatorKey].project = { ...contents[generatorKey].project, ...answers };
+  const after = `${JSON.stringify(contents, null, 2)}\n`;
+  if (after === before) return false;
+  await writeFile(file, after);
+  return true;
 }
 
 /** Stored answers of one environment as text, to be validated like everything else. */

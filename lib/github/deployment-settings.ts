@@ -1,14 +1,15 @@
-import { GobootError, usageError } from '../errors.ts';
+import { usageError } from '../errors.ts';
 import type { Environment } from '../project.ts';
 import { quoted } from '../validate.ts';
 
 /** What a deploy by GitHub needs to know about one environment. */
 export interface DeploymentSource {
   environment: Environment;
-  /** The private half of the site's deploy key, normalised. */
-  deployPrivateKey: string;
-  vaultPassword: string;
-  /** The lines of known_hosts for every host on the way. */
+  /** The private half of the site's deploy key; undefined where GitHub holds it already. */
+  deployPrivateKey?: string;
+  /** Undefined where this computer does not have it. */
+  vaultPassword?: string;
+  /** The lines of known_hosts for every host on the way; empty before the first login. */
   knownHosts: string;
 }
 
@@ -72,7 +73,7 @@ export const deploymentSettings = {
     purpose:
       'The host keys of the server and the jump host, as lines of known_hosts. No other key is accepted.',
     onlyWithJumpHost: false,
-    value: ({ knownHosts }) => knownHosts,
+    value: ({ knownHosts }) => (knownHosts.trim() ? knownHosts : undefined),
   },
   jumpHost: {
     name: 'DEPLOY_JUMP_HOST',
@@ -161,24 +162,19 @@ export interface DeploymentValue {
   kind: DeploymentSetting['kind'];
   /** The name in the place that was asked for. */
   name: string;
-  /** Undefined: it must not be there, for example the jump host of an environment that has none any more. */
+  /** Undefined: it is not known here, or there is none. */
   value: string | undefined;
+  /** Whether it must not be there without a value: the jump host of an environment that has none any more. */
+  removable: boolean;
 }
 
-/**
- * Every setting of an environment with its value, in the order of the table. Throws a GobootError when the key of a host
- * is not known, and like `prefixedName`.
- */
+/** Every setting of an environment with its value, in the order of the table. Throws like `prefixedName`. */
 export function deploymentValues(source: DeploymentSource, place: SettingsPlace): DeploymentValue[] {
-  if (!source.knownHosts.trim()) {
-    throw new GobootError(`The host key of ${source.environment.host.address} is not known`, {
-      remedy: 'Log in once, which commits it to .ansible/known_hosts: yo goboot:deploy',
-    });
-  }
   return deploymentSettingList.map((setting) => ({
     kind: setting.kind,
     name: nameInPlace(setting, source.environment.name, place),
     value: setting.value(source),
+    removable: setting.onlyWithJumpHost,
   }));
 }
 

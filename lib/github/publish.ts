@@ -1,3 +1,4 @@
+import { readDeployPublicKeys } from '../ansible/deploy-public-keys.ts';
 import type { Journal } from '../journal.ts';
 import type { Environment, Project } from '../project.ts';
 import type { KeyPair } from '../ssh/key-pair.ts';
@@ -6,6 +7,7 @@ import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { Owner } from './account.ts';
 import { pullRequestChecks } from './checks.ts';
 import type { GitHub } from './client.ts';
+import { newDeployKey } from './deploy-key.ts';
 import {
   type DeploymentValue,
   deploymentSettings,
@@ -14,6 +16,7 @@ import {
   type SettingsPlace,
 } from './deployment-settings.ts';
 import { ensureEnvironment } from './environments.ts';
+import type { GitHubFacts } from './facts.ts';
 import { protectDefaultBranch } from './protection.ts';
 import { pushMain } from './push.ts';
 import {
@@ -44,7 +47,8 @@ export interface PublishContext {
   owner: Owner;
   /** The lines of known_hosts for every host on the way to the site. */
   knownHosts: string;
-  vaultPassword: string;
+  /** Undefined where this computer does not have it. */
+  vaultPassword: string | undefined;
   /** A new deploy key; undefined where GitHub holds one already. */
   deployKey: KeyPair | undefined;
   journal: Journal;
@@ -58,6 +62,19 @@ export interface Publication {
   commit: string;
   /** What the plan of the owner does not include, in words. */
   missing: string[];
+}
+
+export type PreparedPublication = Pick<PublishContext, 'github' | 'found' | 'owner' | 'deployKey'>;
+
+/** Collects what a publication needs from what was found on GitHub. Changes nothing. Throws a GobootError. */
+export async function preparePublication(
+  facts: GitHubFacts,
+  environment: Environment,
+  projectRoot: string,
+): Promise<PreparedPublication> {
+  const [github, found, owner] = await Promise.all([facts.github, facts.repository, facts.owner]);
+  const known = await readDeployPublicKeys(projectRoot, environment.name);
+  return { github, found, owner, deployKey: await newDeployKey(github, found, environment, known) };
 }
 
 /** What `publish` is about to do, as lines for people. */
@@ -114,6 +131,11 @@ export async function publish(context: PublishContext): Promise<Publication> {
     () => putSettings(context, repository, environment.place),
     (names) => names.join(', '),
   );
+  if (!context.knownHosts.trim()) {
+    missing.push(
+      `The host key of ${context.environment.host.address} is not known yet, so GitHub cannot deploy: run yo goboot:github again after the first deploy.`,
+    );
+  }
   const { commit } = await runStep(
     reporter,
     'Push main',
@@ -197,11 +219,15 @@ async function putSettings(
     name: repository.name,
     ...(place === 'environment' && { environment: environment.name }),
   };
-  const sshKeyName = nameInPlace(deploymentSettings.sshKey, environment.name, place);
   const settings = deploymentValues(
-    { environment, knownHosts, vaultPassword, deployPrivateKey: deployKey?.privateKey ?? '' },
+    {
+      environment,
+      knownHosts,
+      ...(vaultPassword && { vaultPassword }),
+      ...(deployKey && { deployPrivateKey: deployKey.privateKey }),
+    },
     place,
-  ).filter(({ name }) => deployKey !== undefined || name !== sshKeyName);
+  );
   const creation = (kind: DeploymentValue['kind'], name: string) => ({
     kind,
     name,

@@ -9,6 +9,14 @@ const prefixes: readonly (readonly [string, TokenKind])[] = [
   ['ghs_', 'app installation'],
 ];
 
+/** Where a token may be given: the first of these that is set. They are gh's, too. */
+const tokenVariables = ['GH_TOKEN', 'GITHUB_TOKEN'] as const;
+
+/** The token that the environment holds. */
+export function tokenFromEnvironment(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  return tokenVariables.map((name) => environment[name]?.trim()).find(Boolean);
+}
+
 /** The kind of a token. Tokens from before 2021 and those of other servers have no prefix. */
 export function tokenKind(token: string): TokenKind {
   return prefixes.find(([prefix]) => token.startsWith(prefix))?.[1] ?? 'unknown';

@@ -1,4 +1,5 @@
 import { exitCodes, GobootError, usageError } from '../errors.ts';
+import type { GitHubFacts } from '../github/facts.ts';
 import type { Environment } from '../project.ts';
 import { count } from '../terminal/format.ts';
 import type { TrustedHost } from '../trust.ts';
@@ -27,6 +28,8 @@ export interface CheckContext {
   host?: Promise<TrustedHost>;
   /** What the host says of itself; rejects when it cannot be reached. Absent where the host plays no part. */
   hostFacts?: Promise<HostFacts>;
+  /** What GitHub says. Absent where it plays no part. */
+  gitHub?: GitHubFacts;
   /** Name servers to ask, as `address` or `address:port`; this computer's unless given. */
   nameServers?: readonly string[];
 }

@@ -5,6 +5,7 @@ import type { Check } from './check.ts';
 import { clockCheck } from './clock.ts';
 import { diskCheck } from './disk.ts';
 import { domainCheck } from './domain.ts';
+import { gitHubChecks } from './github.ts';
 import { hostKeyCheck, knownHostsCheck } from './known-hosts.ts';
 import { jumpLoginCheck, loginCheck } from './login.ts';
 import { memoryCheck } from './memory.ts';
@@ -29,15 +30,18 @@ export interface Purpose {
    */
   host: 'none' | 'known' | 'examined';
   throughJump: boolean;
+  /** Whether GitHub takes part. */
+  usesGitHub?: boolean;
 }
 
 /** The checks of a command, in the order in which they are shown. They run side by side. */
-export function checksFor({ scaffolds, host, throughJump }: Purpose): Check[] {
+export function checksFor({ scaffolds, host, throughJump, usesGitHub }: Purpose): Check[] {
   return [
     // This computer
     ...toolChecks,
     ...(host === 'examined' ? [nodeCheck] : []),
     scaffolds ? projectDirectoryCheck : vaultPasswordCheck,
+    ...(usesGitHub ? gitHubChecks : []),
     ...{ none: [], known: knownHostChecks, examined: examinedHostChecks(throughJump) }[host],
   ];
 }

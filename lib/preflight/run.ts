@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { GobootError } from '../errors.ts';
+import type { GitHubFacts } from '../github/facts.ts';
 import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
 import type { OpenedProject } from '../settings-file.ts';
@@ -10,7 +11,7 @@ import type { TrustedHost } from '../trust.ts';
 import { type NamedResult, runChecks, summarize, throwOnFailures } from './check.ts';
 import { checksFor, type Purpose } from './checks.ts';
 
-export interface PreflightOptions extends Omit<Purpose, 'throughJump'> {
+export interface PreflightOptions extends Omit<Purpose, 'throughJump' | 'usesGitHub'> {
   projectRoot: string;
   project: Pick<Project, 'name'>;
   environment: Environment;
@@ -18,6 +19,8 @@ export interface PreflightOptions extends Omit<Purpose, 'throughJump'> {
   knownHostsFile?: string;
   /** Names of checks whose failure counts as a warning. */
   ignored?: ReadonlySet<string>;
+  /** What GitHub says, where it takes part. */
+  gitHub?: GitHubFacts;
   /** Name servers to ask, as `address` or `address:port`; this computer's unless given. */
   nameServers?: readonly string[];
   /** Whether the user gets to see every check, and not only what is wrong. */
@@ -32,17 +35,18 @@ export interface PreflightResult {
 
 /** Runs the checks of a command and returns what they found, whatever that is. */
 export async function examine(options: PreflightOptions): Promise<PreflightResult> {
-  const { projectRoot, project, knownHostsFile, nameServers } = options;
+  const { projectRoot, project, knownHostsFile, nameServers, gitHub } = options;
   const { environment } = reachableFromHere(options.environment);
   const login = options.host === 'none' ? undefined : await logIn({ ...options, environment });
   const results = await runChecks(
-    checksFor({ ...options, throughJump: environment.jump !== undefined }),
+    checksFor({ ...options, throughJump: environment.jump !== undefined, usesGitHub: gitHub !== undefined }),
     {
       projectRoot,
       projectName: project.name,
       environment,
       ...(knownHostsFile && { knownHostsFile }),
       ...(nameServers && { nameServers }),
+      ...(gitHub && { gitHub }),
       ...login,
     },
     options.ignored,
