@@ -1,4 +1,5 @@
 // GitHub as far as goboot needs it: its API, judged by GitHub's own description of it, and its git over HTTP.
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -155,6 +156,9 @@ export async function startGitHub(
     mkdtemp(join(tmpdir(), 'goboot-github-')),
     sodium.ready,
   ]);
+  // For processes that end without closing the server.
+  const removeAtExit = () => rmSync(gitRoot, { recursive: true, force: true });
+  process.once('exit', removeAtExit);
   const accounts = options.accounts ?? defaultAccounts;
   const world = new World(accounts, gitRoot);
   const faults = new Faults();
@@ -369,6 +373,7 @@ export async function startGitHub(
         server.closeAllConnections();
       });
       await rm(gitRoot, { recursive: true, force: true });
+      process.off('exit', removeAtExit);
       if (violations.length > 0) {
         throw new Error(`Not as GitHub describes its API:\n${violations.join('\n')}`);
       }
