@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -46,8 +46,8 @@ interface Run {
   output: string;
 }
 
-async function yo(args: string[], cwd = 'shop'): Promise<Run> {
-  const { exitCode, stdout, stderr } = await place.yo([...args, '--json'], { cwd });
+async function yo(args: string[], cwd = 'shop', at = place): Promise<Run> {
+  const { exitCode, stdout, stderr } = await at.yo([...args, '--json'], { cwd });
   const events = stdout
     .split('\n')
     .filter(Boolean)
@@ -272,6 +272,44 @@ test('the deploy workflow releases with a key that can do nothing else', async (
     expect(attempt.exitCode, command).toBe(2);
     expect(attempt.stderr).toContain('this account runs only');
   }
+});
+
+test('a colleague with a clone, the vault password and a key of their own runs every command', async () => {
+  const colleague = new Workplace();
+  const bundle = join(colleague.temporary, 'shop.bundle');
+  await git(place, 'bundle', 'create', '--quiet', join(place.temporary, 'shop.bundle'), 'main');
+  copyFileSync(join(place.temporary, 'shop.bundle'), bundle);
+  giveTo(colleague.user, bundle);
+  await colleague.run(['git', 'clone', '--quiet', '--branch', 'main', bundle, 'shop']);
+  const locked = await yo(['goboot:deploy', '--yes', '--check'], 'shop', colleague);
+  expect(locked.exitCode, locked.output).toBe(3);
+  expect(locked.result.message).toContain('.ansible/vault_password is missing');
+  const password = join(colleague.cwd, 'shop', projectPaths.vaultPassword);
+  writeFileSync(password, projectFile(place, projectPaths.vaultPassword), { mode: 0o600 });
+  giveTo(colleague.user, password);
+
+  // The key file that the project names is on the other computer only.
+  const theirs = host.keyFileFor(place);
+  const key = join(colleague.user.home, 'key');
+  renameSync(theirs, key);
+  onTestFinished(() => renameSync(key, theirs));
+  const lost = await yo(['goboot:releases', '--yes'], 'shop', colleague);
+  expect(lost.exitCode, lost.output).toBe(3);
+  const warnings = lost.events.filter(({ event }) => event === 'warning').map(({ message }) => message);
+  expect(warnings).toEqual([expect.stringContaining(`The key file ${theirs} is not on this computer`)]);
+  expect(lost.result).toMatchObject({ message: expect.stringContaining('did not accept the key') });
+
+  const mine = [`--key-file=${key}`, '--yes'];
+  for (const command of [
+    ['goboot:releases'],
+    ['goboot:maintenance', 'status'],
+    ['goboot:deploy', '--provision'],
+  ]) {
+    const { exitCode, output } = await yo([...command, ...mine], 'shop', colleague);
+    expect(exitCode, output).toBe(0);
+    expect(output).not.toContain(theirs);
+  }
+  expect((await colleague.run(['git', 'status', '--porcelain'], { cwd: 'shop' })).stdout).toBe('');
 });
 
 test('after a reboot the site is back by itself', async () => {
