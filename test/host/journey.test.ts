@@ -275,6 +275,7 @@ test('the deploy workflow releases with a key that can do nothing else', async (
 });
 
 test('a colleague with a clone, the vault password and a key of their own runs every command', async () => {
+  await allowManyLogins(host);
   const colleague = new Workplace();
   const bundle = join(colleague.temporary, 'shop.bundle');
   await git(place, 'bundle', 'create', '--quiet', join(place.temporary, 'shop.bundle'), 'main');
