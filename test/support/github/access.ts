@@ -37,6 +37,12 @@ export function authenticate(world: World, token: string | undefined): Viewer | 
   return { login: known.user, token: known };
 }
 
+/** Like `authenticate`, for those to whom it is all the same why a token is none. */
+export function viewerOf(world: World, token: string | undefined): Viewer | undefined {
+  const known = token === undefined ? undefined : world.tokens.get(token);
+  return known && { login: known.user, token: known };
+}
+
 /** The headers that tell a caller what its token is and may. */
 export function tokenHeaders(viewer: Viewer | undefined, operation: string): Record<string, string> {
   if (!viewer) return {};
@@ -87,6 +93,13 @@ function reaches(world: World, token: Token, owner: string): boolean {
   return !world.organization(owner)?.requiresApproval || token.approved === true;
 }
 
+/** Whether a token is for a repository at all, whatever it may do there. */
+export function isFor(world: World, token: Token, repository: Repository): boolean {
+  if (token.kind === 'classic') return true;
+  const isListed = token.repositories?.includes(repository.fullName) ?? true;
+  return isListed && reaches(world, token, repository.owner);
+}
+
 /** Refuses tokens that an organisation does not want. */
 export function checkOrganizationPolicy(world: World, viewer: Viewer | undefined, owner: string): void {
   const organization = world.organization(owner);
@@ -117,11 +130,7 @@ function mayRead(world: World, viewer: Viewer | undefined, repository: Repositor
   if (!repository.private) return true;
   if (!viewer || world.role(viewer.login, repository) === undefined) return false;
   const { token } = viewer;
-  if (token.kind === 'classic') return hasScope(token, 'repo');
-  return (
-    reaches(world, token, repository.owner) &&
-    (token.repositories === undefined || token.repositories.includes(repository.fullName))
-  );
+  return token.kind === 'classic' ? hasScope(token, 'repo') : isFor(world, token, repository);
 }
 
 const lacksPermission = (permission: string | undefined) =>
@@ -151,10 +160,9 @@ export function authorizeInRepository(
 
   const { token } = viewer;
   if (token.kind === 'fine-grained') {
-    const isForRepository =
-      reaches(world, token, repository.owner) &&
-      (token.repositories === undefined || token.repositories.includes(repository.fullName));
-    if (!isForRepository || !hasPermission(token, permission)) throw lacksPermission(permission);
+    if (!isFor(world, token, repository) || !hasPermission(token, permission)) {
+      throw lacksPermission(permission);
+    }
   } else if (scope) {
     if (!hasScope(token, scope)) throw refusal(403, 'Must have admin rights to Repository.');
   } else if (!hasScope(token, repository.private ? 'repo' : 'public_repo')) {

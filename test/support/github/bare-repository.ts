@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -38,11 +38,14 @@ export class BareRepository {
 
   constructor(path: string, defaultBranch: string) {
     this.path = path;
-    mkdirSync(path, { recursive: true });
-    this.git('init', '--quiet', '--bare', `--initial-branch=${defaultBranch}`);
-    this.git('config', 'http.receivepack', 'true');
-    // Refusals of this hook reach the client word for word, as GitHub's do.
-    this.git('config', 'receive.procReceiveRefs', 'refs');
+    mkdirSync(join(path, 'hooks'), { recursive: true });
+    this.git('init', '--quiet', '--bare', '--template=', `--initial-branch=${defaultBranch}`);
+    // Written by hand, because each `git config` would be one more process. Refusals of the hook proc-receive reach
+    // the client word for word, as GitHub's do.
+    appendFileSync(
+      join(path, 'config'),
+      '[http]\n\treceivepack = true\n[receive]\n\tprocReceiveRefs = refs\n',
+    );
     writeFileSync(join(path, 'hooks', 'proc-receive'), `#!/bin/sh\nexec '${process.execPath}' '${hook}'\n`, {
       mode: 0o755,
     });

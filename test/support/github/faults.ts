@@ -1,4 +1,4 @@
-import { samlRefusal } from './access.ts';
+import { samlRefusal, tokenHeaders, type Viewer } from './access.ts';
 import { errorBody, type Reply } from './reply.ts';
 
 export type Failure =
@@ -104,20 +104,26 @@ export class Faults {
   }
 }
 
-/** GitHub's answer in a case that is an answer. */
-export function failureReply({ with: failure, retryAfter = 1 }: Fault, owner: string): Reply {
+/** GitHub's answer to a request of the viewer's, in a case that is an answer. */
+export function failureReply(
+  { with: failure, retryAfter = 1 }: Fault,
+  asked: { viewer: Viewer | undefined; operation: string; owner: string },
+): Reply {
   const reply = (status: number, message: string, headers: Record<string, string> = {}): Reply => ({
     status,
-    headers,
+    headers: {
+      ...(status !== 401 && tokenHeaders(asked.viewer, asked.operation)),
+      ...headers,
+    },
     body: errorBody(status, message),
   });
   switch (failure) {
     case 401:
       return reply(401, 'Bad credentials');
     case 403:
-      return reply(403, 'Resource not accessible by personal access token', {
-        'x-accepted-github-permissions': 'administration=write',
-      });
+      return asked.viewer?.token.kind === 'classic'
+        ? reply(403, 'Must have admin rights to Repository.')
+        : reply(403, 'Resource not accessible by personal access token');
     case 404:
       return reply(404, 'Not Found');
     case 409:
@@ -132,7 +138,7 @@ export function failureReply({ with: failure, retryAfter = 1 }: Fault, owner: st
     case 429:
       return reply(429, 'Too Many Requests', { 'retry-after': String(retryAfter) });
     case 'saml':
-      return samlRefusal(owner).reply;
+      return samlRefusal(asked.owner).reply;
     case 'primary-rate-limit':
       return reply(403, 'API rate limit exceeded for user ID 1.', {
         'x-ratelimit-remaining': '0',

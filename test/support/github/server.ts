@@ -1,12 +1,20 @@
 // GitHub as far as goboot needs it: its API, judged by GitHub's own description of it, and its git over HTTP.
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import sodium from 'libsodium-wrappers';
-import { authenticate, authorizeInRepository, tokenHeaders, tokenIn, type Viewer } from './access.ts';
+import {
+  authenticate,
+  authorizeInRepository,
+  tokenHeaders,
+  tokenIn,
+  type Viewer,
+  viewerOf,
+} from './access.ts';
 import {
   type Account,
   allPermissions,
@@ -118,7 +126,7 @@ export interface GitHub {
   fail(fault: Fault): ActiveFault;
   /** Makes pushes fail. */
   failPush(fault: PushFault): ActiveFault;
-  /** Ends all faults. */
+  /** Ends all faults, and cuts the connections that still wait for an answer. */
   heal(): void;
   /** Stops the server and removes what it made. Rejects if there are violations. */
   close(): Promise<void>;
@@ -148,11 +156,16 @@ export async function startGitHub(
     mkdtemp(join(tmpdir(), 'goboot-github-')),
     sodium.ready,
   ]);
+  // For processes that end without closing the server.
+  const removeAtExit = () => rmSync(gitRoot, { recursive: true, force: true });
+  process.once('exit', removeAtExit);
   const accounts = options.accounts ?? defaultAccounts;
   const world = new World(accounts, gitRoot);
   const faults = new Faults();
   const requests: RecordedRequest[] = [];
   const violations: string[] = [];
+  // Connections that wait for an answer which does not come.
+  const silenced = new Set<Socket>();
   let push: PushFault | undefined;
 
   const server = createServer((request, response) => {
@@ -188,6 +201,7 @@ export async function startGitHub(
       if (isPush && git.rest === '/info/refs' && token !== undefined) push = faults.forPush();
       const fault = isPush && token !== undefined ? push : undefined;
       if (fault) record.failedWith = fault.with;
+      if (fault?.with === 'silence') silenced.add(request.socket);
       return answerGit(world, request, response, git, { token, query: target.searchParams, fault });
     }
 
@@ -199,20 +213,27 @@ export async function startGitHub(
 
     const fault = faults.forRequest(method, path);
     if (fault) record.failedWith = fault.with;
-    if (fault && !fault.afterEffect) return fail(request, response, fault, path);
+    const failing = { path, token, operation: route?.operation ?? '' };
+    if (fault && !fault.afterEffect) return fail(request, response, { ...failing, fault });
     const reply = await answerApi(request, { method, path, query: target.searchParams, body, route, token });
-    if (fault) return fail(request, response, fault, path);
+    if (fault) return fail(request, response, { ...failing, fault });
     send(response, reply);
   }
 
-  function fail(request: IncomingMessage, response: ServerResponse, fault: Fault, path: string): void {
-    if (fault.with === 'silence') return;
-    if (fault.with === 'reset') {
+  function fail(
+    request: IncomingMessage,
+    response: ServerResponse,
+    asked: { fault: Fault; path: string; token: string | undefined; operation: string },
+  ): void {
+    const { fault, path, token, operation } = asked;
+    if (fault.with === 'silence') {
+      silenced.add(request.socket);
+    } else if (fault.with === 'reset') {
       request.socket.resetAndDestroy();
-      return;
+    } else {
+      const owner = /^\/(?:orgs|repos)\/([^/]+)/.exec(path)?.[1] ?? 'organization';
+      send(response, failureReply(fault, { viewer: viewerOf(world, token), operation, owner }));
     }
-    const owner = /^\/(?:orgs|repos)\/([^/]+)/.exec(path)?.[1] ?? 'organization';
-    send(response, failureReply(fault, owner));
   }
 
   async function answerApi(
@@ -252,7 +273,10 @@ export async function startGitHub(
       async () => {
         try {
           viewer = authenticate(world, asked.token);
-          return handle({ world, viewer, parameters: route.parameters, query, body }, route.operation);
+          return handle(
+            { world, viewer, parameters: route.parameters, query, body: body ?? {} },
+            route.operation,
+          );
         } catch (error) {
           if (error instanceof Refusal) return error.reply;
           throw error;
@@ -338,13 +362,18 @@ export async function startGitHub(
     },
     fail: (fault) => faults.add(fault),
     failPush: (fault) => faults.addToPush(fault),
-    heal: () => faults.clear(),
+    heal() {
+      faults.clear();
+      for (const socket of silenced) socket.destroy();
+      silenced.clear();
+    },
     async close() {
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       });
       await rm(gitRoot, { recursive: true, force: true });
+      process.off('exit', removeAtExit);
       if (violations.length > 0) {
         throw new Error(`Not as GitHub describes its API:\n${violations.join('\n')}`);
       }

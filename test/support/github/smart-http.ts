@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { authenticate, hasPermission, hasScope, type Viewer } from './access.ts';
+import { authenticate, hasPermission, hasScope, isFor, type Viewer } from './access.ts';
 import { gitEnvironment } from './bare-repository.ts';
 import type { PushFault } from './faults.ts';
 import { Refusal } from './reply.ts';
@@ -63,11 +63,9 @@ function refusalOf(
   const mayReach =
     token.kind === 'classic'
       ? hasScope(token, repository.private ? 'repo' : 'public_repo')
-      : (token.owner ?? token.user) === repository.owner &&
-        (!organization?.requiresApproval || token.approved === true) &&
-        (token.repositories?.includes(repository.fullName) ?? true) &&
-        hasPermission(token, isPush ? 'contents=write' : 'contents=read');
-  if (repository.private && (role === undefined || (token.kind === 'classic' && !mayReach))) return missing;
+      : isFor(world, token, repository) && hasPermission(token, isPush ? 'contents=write' : 'contents=read');
+  const mayKnow = role !== undefined && isFor(world, token, repository);
+  if (repository.private && (!mayKnow || (token.kind === 'classic' && !mayReach))) return missing;
   if (!isPush)
     return repository.private && !mayReach ? [403, 'Write access to repository not granted.'] : undefined;
   if (!mayReach) return [403, 'Write access to repository not granted.'];

@@ -68,7 +68,7 @@ export const environmentHandlers: Record<string, RepositoryHandler> = {
     const { world, repository } = context;
     const name = parameter(context, 'environment_name');
     if (!world.allows('environments', repository)) throw notFound();
-    const given = (context.body ?? {}) as {
+    const given = context.body as {
       wait_timer?: number;
       prevent_self_review?: boolean;
       reviewers?: Environment['reviewers'] | null;

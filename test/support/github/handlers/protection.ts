@@ -50,7 +50,7 @@ function rulesetBody(context: RepositoryContext, ruleset: Ruleset) {
 
 function checkRulesetName({ repository }: RepositoryContext, name: string, except?: Ruleset): void {
   if (repository.rulesets.some((ruleset) => ruleset !== except && ruleset.name === name)) {
-    throw refusal(422, 'Validation Failed', { errors: ['Name must be unique'] });
+    throw invalid([{ resource: 'Ruleset', field: 'name', code: 'custom', message: 'Name must be unique' }]);
   }
 }
 
@@ -152,7 +152,7 @@ export const protectionHandlers: Record<string, RepositoryHandler> = {
   'repos/update-repo-ruleset': (context) => {
     checkPlan(context);
     const ruleset = rulesetOf(context);
-    const given = (context.body ?? {}) as Partial<Ruleset>;
+    const given = context.body as Partial<Ruleset>;
     if (given.name !== undefined) checkRulesetName(context, given.name, ruleset);
     Object.assign(ruleset, given, { id: ruleset.id, updatedAt: timestamp() });
     return ok(rulesetBody(context, ruleset));
