@@ -1,6 +1,6 @@
-import { GobootError, usageError } from '../errors.ts';
+import { usageError } from '../errors.ts';
 import type { GitHub } from './client.ts';
-import { isGitHubFailure } from './errors.ts';
+import { GitHubError, isGitHubFailure } from './errors.ts';
 import { hasScopes, type TokenKind } from './token.ts';
 
 /** Who a token belongs to, and what GitHub says of the token. */
@@ -71,9 +71,9 @@ export function validateOwner(value: string): string {
 }
 
 /**
- * Looks up the owner of a repository that does not exist yet. Throws a GitHubError when there is no such account,
- * and a GobootError when the token's account may certainly not create a repository there; what cannot be known
- * beforehand shows when it is created.
+ * Looks up the owner of a repository that does not exist yet. Throws a GitHubError when there is no such account, or
+ * when the token's account may certainly not create a repository there; what cannot be known beforehand shows when
+ * it is created.
  */
 export async function lookUpOwner(
   github: GitHub,
@@ -88,12 +88,14 @@ export async function lookUpOwner(
     api.users.getByUsername({ username: name }),
   );
   if (!found) {
-    throw new GobootError(`There is no account ${name} on GitHub`, {
+    throw new GitHubError(`There is no account ${name} on GitHub`, {
+      failure: 'not found',
       remedy: `Check the spelling of --owner, or leave it out to use your own account, ${account.login}.`,
     });
   }
   if (found.type !== 'Organization') {
-    throw new GobootError(`${found.login} is another user: the token belongs to ${account.login}`, {
+    throw new GitHubError(`${found.login} is another user: the token belongs to ${account.login}`, {
+      failure: 'forbidden',
       remedy: `Only ${found.login} can create repositories there. Leave --owner out, or use a token of ${found.login}.`,
     });
   }
@@ -132,12 +134,14 @@ async function refuseUnlessMember(
   if (!membership) {
     // A token that names no organisation gets the same answer as somebody who is no member.
     if (github.tokenKind === 'fine-grained') return;
-    throw new GobootError(`${account.login} is not a member of the organisation ${login}`, {
+    throw new GitHubError(`${account.login} is not a member of the organisation ${login}`, {
+      failure: 'forbidden',
       remedy: `Ask an owner of ${login} for an invitation, or choose another --owner.`,
     });
   }
   if (membership.state !== 'active') {
-    throw new GobootError(`${account.login} has not accepted the invitation to the organisation ${login}`, {
+    throw new GitHubError(`${account.login} has not accepted the invitation to the organisation ${login}`, {
+      failure: 'forbidden',
       remedy: `Accept it on the page of ${login}, then run the same command again.`,
     });
   }
@@ -147,7 +151,8 @@ async function refuseUnlessMember(
       ? rules.members_can_create_private_repositories
       : rules.members_can_create_public_repositories;
   if ((ofThisKind ?? rules.members_can_create_repositories) === false) {
-    throw new GobootError(`Members of the organisation ${login} may not create ${visibility} repositories`, {
+    throw new GitHubError(`Members of the organisation ${login} may not create ${visibility} repositories`, {
+      failure: 'forbidden',
       remedy: `Ask an owner of ${login} to create an empty one of that name, or to allow it.`,
     });
   }

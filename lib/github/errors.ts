@@ -313,6 +313,14 @@ function missingPermission(
       }`,
     };
   }
+  return missingScope(answer, context);
+}
+
+/** The same for a classic token, whose lack of a scope GitHub may also answer with "not found". */
+function missingScope(
+  answer: Answer,
+  context: RequestContext,
+): { message: string; remedy: string } | undefined {
   const accepted = list(header(answer, 'x-accepted-oauth-scopes'));
   if (accepted.length === 0 || answer.headers['x-oauth-scopes'] === undefined) return undefined;
   const granted = list(header(answer, 'x-oauth-scopes'));
@@ -320,7 +328,7 @@ function missingPermission(
   // Where several would do, the one that goboot asks for anyway.
   const wanted = accepted.find((scope) => requiredScopes.includes(scope)) ?? accepted[0];
   return {
-    message: `GitHub refused to ${action}: the token has ${
+    message: `GitHub refused to ${context.action}: the token has ${
       granted.length > 0 ? `the scopes ${granted.join(', ')}` : 'no scopes'
     }, and this needs ${wanted}`,
     remedy: `Add the scope ${wanted} to the token. ${newTokenRemedy(context)}`,
@@ -337,6 +345,8 @@ function list(value: string): string[] {
 function notFound(answer: Answer, context: RequestContext): Explanation {
   const { action } = context;
   if (!serverMessage(answer)) return notGitHub(context, 404);
+  const missing = missingScope(answer, context);
+  if (missing) return { failure: 'missing permission', status: 404, ...missing };
   const kind = tokenKind(context.token);
   return {
     failure: 'not found',

@@ -57,6 +57,13 @@ describe('A refusal by GitHub names what to do', () => {
     expect(none.message).toMatch(/the token has no scopes, and this needs repo$/);
   });
 
+  test('for a classic token without the scope, also where GitHub hides that behind “not found”', () => {
+    const headers = { 'x-accepted-oauth-scopes': 'public_repo, repo', 'x-oauth-scopes': 'workflow' };
+    const error = explain({ status: 404, message: 'Not Found', headers });
+    expect(error).toMatchObject({ failure: 'missing permission', status: 404 });
+    expect(error.message).toMatch(/this needs repo$/);
+  });
+
   test('for a scope that another one includes, by not asking for it', () => {
     const headers = { 'x-accepted-oauth-scopes': 'public_repo', 'x-oauth-scopes': 'repo' };
     const error = explain({ status: 403, message: 'Must have admin rights to Repository.', headers });

@@ -86,7 +86,7 @@ def import_project():
 
 
 def import_pages():
-    """Imports what Django would import for the first visitor. What is broken there stays for visitors to see."""
+    """Imports what Django would import for the first visitor, whose errors are not the deploy's."""
     from django.urls import get_resolver
 
     with contextlib.suppress(Exception):
