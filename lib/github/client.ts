@@ -134,8 +134,11 @@ export class GitHub {
    * Repeats what is refused with "not found" for some seconds, because GitHub needs them until something that it
    * has just created can be found everywhere.
    */
-  async afterCreation<Result>(attempt: () => Promise<Result>): Promise<Result> {
-    for (const seconds of settlingWaits) {
+  async afterCreation<Result>(
+    attempt: () => Promise<Result>,
+    waits: readonly number[] = settlingWaits,
+  ): Promise<Result> {
+    for (const seconds of waits) {
       try {
         return await attempt();
       } catch (error) {

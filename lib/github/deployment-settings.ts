@@ -21,6 +21,8 @@ export interface DeploymentSetting {
   kind: 'secret' | 'variable';
   /** What it is for, as one sentence of the documents. */
   purpose: string;
+  /** What needs it: a deploy, or only workflows that run the playbooks. */
+  usedBy: 'deploys' | 'playbooks';
   /** Whether the site has it only if its host is behind a jump host. */
   onlyWithJumpHost: boolean;
   /** Its value; undefined where the environment has none. */
@@ -36,6 +38,7 @@ export const deploymentSettings = {
     name: 'DEPLOY_SSH_KEY',
     kind: 'secret',
     purpose: 'The private half of the site’s deploy key. It can release this site and do nothing else.',
+    usedBy: 'deploys',
     onlyWithJumpHost: false,
     value: ({ deployPrivateKey }) => deployPrivateKey,
   },
@@ -43,6 +46,7 @@ export const deploymentSettings = {
     name: 'ANSIBLE_VAULT_PASSWORD',
     kind: 'secret',
     purpose: 'Opens the vault of the playbooks, for workflows that run them. A deploy does not need it.',
+    usedBy: 'playbooks',
     onlyWithJumpHost: false,
     value: ({ vaultPassword }) => vaultPassword,
   },
@@ -50,6 +54,7 @@ export const deploymentSettings = {
     name: 'DEPLOY_HOST',
     kind: 'variable',
     purpose: 'Name or address of the server.',
+    usedBy: 'deploys',
     onlyWithJumpHost: false,
     value: ({ environment }) => environment.host.address,
   },
@@ -57,6 +62,7 @@ export const deploymentSettings = {
     name: 'DEPLOY_PORT',
     kind: 'variable',
     purpose: 'SSH port of the server.',
+    usedBy: 'deploys',
     onlyWithJumpHost: false,
     value: ({ environment }) => String(environment.host.port),
   },
@@ -64,6 +70,7 @@ export const deploymentSettings = {
     name: 'DEPLOY_USER',
     kind: 'variable',
     purpose: `Account on the server that the deploy key opens: \`${deployAccount}\`.`,
+    usedBy: 'deploys',
     onlyWithJumpHost: false,
     value: () => deployAccount,
   },
@@ -72,6 +79,7 @@ export const deploymentSettings = {
     kind: 'variable',
     purpose:
       'The host keys of the server and the jump host, as lines of known_hosts. No other key is accepted.',
+    usedBy: 'deploys',
     onlyWithJumpHost: false,
     value: ({ knownHosts }) => (knownHosts.trim() ? knownHosts : undefined),
   },
@@ -79,6 +87,7 @@ export const deploymentSettings = {
     name: 'DEPLOY_JUMP_HOST',
     kind: 'variable',
     purpose: 'Name or address of the jump host.',
+    usedBy: 'deploys',
     onlyWithJumpHost: true,
     value: ({ environment }) => environment.jump?.address,
   },
@@ -86,6 +95,7 @@ export const deploymentSettings = {
     name: 'DEPLOY_JUMP_PORT',
     kind: 'variable',
     purpose: 'SSH port of the jump host.',
+    usedBy: 'deploys',
     onlyWithJumpHost: true,
     value: ({ environment }) => environment.jump && String(environment.jump.port),
   },
@@ -93,6 +103,7 @@ export const deploymentSettings = {
     name: 'DEPLOY_JUMP_USER',
     kind: 'variable',
     purpose: 'Account on the jump host. The deploy key must be let through there.',
+    usedBy: 'deploys',
     onlyWithJumpHost: true,
     value: ({ environment }) => environment.jump?.user,
   },
@@ -146,7 +157,7 @@ export interface WorkflowSetting extends DeploymentSetting {
   expression: string;
 }
 
-/** The settings as the workflows of an environment use them. Throws like `prefixedName`. */
+/** The settings as the workflows of an environment can use them. Throws like `prefixedName`. */
 export function workflowSettings(environment: string): Record<DeploymentSettingName, WorkflowSetting> {
   const entries = Object.entries<DeploymentSetting>(deploymentSettings).map(([key, setting]) => {
     const context = setting.kind === 'secret' ? 'secrets' : 'vars';

@@ -1,6 +1,10 @@
 import type { GitHub } from './client.ts';
 import { isGitHubFailure } from './errors.ts';
 import { findRepository, fullName, type RepositoryName } from './repository.ts';
+import { unwatched, type Watcher } from './watcher.ts';
+
+/** In seconds. Short, because "not found" is also the answer of a plan without environments. */
+const settling = 2;
 
 /** Names of branches or tags; `*` stands for any characters but a slash. */
 export interface DeploymentRefs {
@@ -23,13 +27,15 @@ export async function ensureEnvironment(
   repository: RepositoryName,
   name: string,
   refs?: DeploymentRefs,
+  watcher: Watcher = unwatched,
 ): Promise<EnvironmentResult> {
   const label = `the environment ${name} of ${fullName(repository)}`;
   const environment = { owner: repository.owner, repo: repository.name, environment_name: name };
   const found = await github.find(`look up ${label}`, (api) => api.repos.getEnvironment(environment));
+  await watcher.before(name, found ? 'kept' : 'absent');
   if (!found) {
     try {
-      await github.afterCreation(() =>
+      const create = () =>
         github.call(`create ${label}`, (api) =>
           api.repos.createOrUpdateEnvironment({
             ...environment,
@@ -38,14 +44,15 @@ export async function ensureEnvironment(
               deployment_branch_policy: { protected_branches: false, custom_branch_policies: true },
             }),
           }),
-        ),
-      );
+        );
+      await github.afterCreation(create, [settling]);
     } catch (error) {
       const reason = await unavailable(github, repository, error);
       if (reason) return { name, unavailable: reason };
       throw error;
     }
   }
+  await watcher.after(name);
   // Also for one that exists: an earlier run may have ended in between.
   if (refs && (!found || found.deployment_branch_policy?.custom_branch_policies)) {
     await allowDeployments(github, environment, label, refs);

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { GitHub } from './client.ts';
 import { isGitHubFailure } from './errors.ts';
 import { fullName, type RepositoryName } from './repository.ts';
+import { unwatched, type Watcher } from './watcher.ts';
 
 /** GitHub's number for the role of a repository's administrators. */
 const administrators = 5;
@@ -81,27 +82,29 @@ export type Protection = { rulesets: AppliedRuleset[] } | { skipped: string };
  * Protects the default branch: no deletion, no rewritten history, and the given checks must pass (administrators
  * may push all the same). Sets of the same names are brought to this state. Where the plan has no rulesets for
  * private repositories, it says so and changes nothing. Throws a GitHubError for any other failure.
- *
- * @param beforeEach called before a set is created or brought up to date, with its name and whether it was there.
  */
 export async function protectDefaultBranch(
   github: GitHub,
   repository: RepositoryName,
   checks: readonly string[],
-  beforeEach: (name: string, existed: boolean) => Promise<void> = async () => {},
+  watcher: Watcher = unwatched,
 ): Promise<Protection> {
   try {
     const existing = await listRulesets(github, repository);
     const applied: AppliedRuleset[] = [];
     for (const wanted of rulesets(checks, github.isPublic)) {
       const id = existing.find(({ name }) => name === wanted.name)?.id;
-      await beforeEach(wanted.name, id !== undefined);
-      applied.push(await applyRuleset(github, repository, wanted, id));
+      await watcher.before(wanted.name, id === undefined ? 'absent' : 'replaced');
+      const ruleset = await applyRuleset(github, repository, wanted, id);
+      await watcher.after(wanted.name, ruleset.id);
+      applied.push(ruleset);
     }
     return { rulesets: applied };
   } catch (error) {
     if (!isGitHubFailure(error, 'plan')) throw error;
-    return { skipped: `${error.message}. ${error.remedy}` };
+    return {
+      skipped: `The plan of ${repository.owner} has no rules for private repositories. It takes an upgrade or a public repository.`,
+    };
   }
 }
 

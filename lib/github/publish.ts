@@ -1,5 +1,5 @@
 import { readDeployPublicKeys } from '../ansible/deploy-public-keys.ts';
-import type { Journal } from '../journal.ts';
+import type { Creation, Journal } from '../journal.ts';
 import type { Environment, Project } from '../project.ts';
 import type { KeyPair } from '../ssh/key-pair.ts';
 import { count } from '../terminal/format.ts';
@@ -27,12 +27,15 @@ import {
   type RepositoryState,
   updateRepository,
 } from './repository.ts';
-import { listSecrets, putSecrets } from './secrets.ts';
+import { putSecrets } from './secrets.ts';
 import type { ValueStore } from './stored-values.ts';
-import { deleteVariable, listVariables, putVariables } from './variables.ts';
+import { deleteVariable, putVariables } from './variables.ts';
+import type { Watcher } from './watcher.ts';
 
 /** What may deploy: main by hand, and whatever tag a release has. */
 const deploymentRefs = { branches: ['main'], tags: ['*'] };
+
+const notInThePlan = 'not in the plan of the account';
 
 const topics = ['django', 'ansible'];
 
@@ -117,7 +120,7 @@ export async function publish(context: PublishContext): Promise<Publication> {
     reporter,
     `Environment ${context.environment.name}`,
     () => environmentOf(context, repository),
-    ({ unavailable }) => unavailable,
+    ({ unavailable }) => (unavailable ? notInThePlan : undefined),
   );
   if (environment.unavailable) {
     const { variablePrefix } = environment;
@@ -142,13 +145,13 @@ export async function publish(context: PublishContext): Promise<Publication> {
     (step) => push(context, repository, (text) => step.update(text)),
     ({ commit: sha, pushed }) => (pushed ? sha.slice(0, 8) : `${sha.slice(0, 8)} was there`),
   );
-  const skipped = await runStep(
+  const rules = await runStep(
     reporter,
     'Rules for main',
     () => protect(context, repository),
-    (protection) => protection.skipped ?? count(protection.rulesets, 'ruleset'),
+    ({ skipped, rulesets }) => (skipped ? notInThePlan : count(rulesets, 'ruleset')),
   );
-  if (skipped.skipped) missing.push(skipped.skipped);
+  if (rules.skipped) missing.push(`${rules.skipped} main is not protected.`);
   return { repository, place: environment.place, commit, missing };
 }
 
@@ -183,19 +186,13 @@ interface EnvironmentOnGitHub {
   variablePrefix?: string;
 }
 
-async function environmentOf(
-  { github, environment, journal }: PublishContext,
-  repository: Repository,
-): Promise<EnvironmentOnGitHub> {
+async function environmentOf(context: PublishContext, repository: Repository): Promise<EnvironmentOnGitHub> {
+  const { github, journal, environment } = context;
   const { name } = environment;
-  const creation = { kind: 'environment', name, place: fullName(repository) } as const;
-  const existed = await github.find(`look up the environment ${name} of ${fullName(repository)}`, (api) =>
-    api.repos.getEnvironment({ owner: repository.owner, repo: repository.name, environment_name: name }),
-  );
-  await journal.begin(creation, existed ? 'kept' : 'absent');
-  const result = await ensureEnvironment(github, repository, name, deploymentRefs);
+  const watcher = watching(journal, repository, { kind: 'environment' });
+  const result = await ensureEnvironment(github, repository, name, deploymentRefs, watcher);
   if ('unavailable' in result) {
-    await journal.remove(creation);
+    await journal.remove({ kind: 'environment', name, place: fullName(repository) });
     const example = nameInPlace(deploymentSettings.host, name, 'repository');
     return {
       place: 'repository',
@@ -203,8 +200,20 @@ async function environmentOf(
       variablePrefix: example.slice(0, -deploymentSettings.host.name.length),
     };
   }
-  await journal.made(creation);
   return { place: 'environment' };
+}
+
+/** Lets the journal keep up with what is written in a repository. */
+function watching(
+  journal: Journal,
+  repository: Repository,
+  creation: Omit<Creation, 'name' | 'place'>,
+): Watcher {
+  const named = (name: string) => ({ ...creation, name, place: fullName(repository) });
+  return {
+    before: (name, before) => journal.begin(named(name), before),
+    after: (name, id) => journal.made(named(name), id),
+  };
 }
 
 /** Sets what the workflows need, and returns the names. */
@@ -213,7 +222,7 @@ async function putSettings(
   repository: Repository,
   place: SettingsPlace,
 ): Promise<string[]> {
-  const { github, environment, journal, deployKey, knownHosts, vaultPassword } = context;
+  const { github, found, environment, journal, deployKey, knownHosts, vaultPassword } = context;
   const store: ValueStore = {
     owner: repository.owner,
     name: repository.name,
@@ -228,12 +237,6 @@ async function putSettings(
     },
     place,
   );
-  const creation = (kind: DeploymentValue['kind'], name: string) => ({
-    kind,
-    name,
-    place: fullName(repository),
-    ...(store.environment && { environment: store.environment }),
-  });
   const valuesOf = (kind: DeploymentValue['kind']) =>
     Object.fromEntries(
       settings.flatMap((setting) =>
@@ -241,26 +244,17 @@ async function putSettings(
       ),
     );
   const [variables, secrets] = [valuesOf('variable'), valuesOf('secret')];
-
-  const existing = await github.afterCreation(() => listVariables(github, store));
-  for (const { kind, name, value } of settings) {
-    if (kind === 'variable' && value === undefined && existing.has(name))
-      await deleteVariable(github, store, name);
+  const within = store.environment ? { environment: store.environment } : {};
+  for (const { name, value, removable } of settings) {
+    if (removable && value === undefined && found.state === 'ours') await deleteVariable(github, store, name);
   }
-  for (const [name, value] of Object.entries(variables)) {
-    const before = existing.get(name);
-    await journal.begin(
-      creation('variable', name),
-      before === undefined ? 'absent' : before === value ? 'kept' : 'replaced',
-    );
-  }
-  await putVariables(github, store, variables, ({ name }) => journal.made(creation('variable', name)));
-
-  const known = await listSecrets(github, store);
-  for (const name of Object.keys(secrets)) {
-    await journal.begin(creation('secret', name), known.includes(name) ? 'replaced' : 'absent');
-  }
-  await putSecrets(github, store, secrets, ({ name }) => journal.made(creation('secret', name)));
+  await putVariables(
+    github,
+    store,
+    variables,
+    watching(journal, repository, { kind: 'variable', ...within }),
+  );
+  await putSecrets(github, store, secrets, watching(journal, repository, { kind: 'secret', ...within }));
   return [...Object.keys(variables), ...Object.keys(secrets)];
 }
 
@@ -285,12 +279,8 @@ async function protect(
   { projectRoot, github, journal }: PublishContext,
   repository: Repository,
 ): Promise<{ rulesets: number; skipped?: string }> {
-  const creation = (name: string) => ({ kind: 'ruleset', name, place: fullName(repository) }) as const;
   const checks = await pullRequestChecks(projectRoot);
-  const protection = await protectDefaultBranch(github, repository, checks, (name, existed) =>
-    journal.begin(creation(name), existed ? 'replaced' : 'absent'),
-  );
-  if ('skipped' in protection) return { rulesets: 0, skipped: protection.skipped };
-  for (const { id, name } of protection.rulesets) await journal.made(creation(name), id);
-  return { rulesets: protection.rulesets.length };
+  const watcher = watching(journal, repository, { kind: 'ruleset' });
+  const protection = await protectDefaultBranch(github, repository, checks, watcher);
+  return 'skipped' in protection ? { rulesets: 0, ...protection } : { rulesets: protection.rulesets.length };
 }

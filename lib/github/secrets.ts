@@ -1,5 +1,6 @@
 import type { GitHub } from './client.ts';
 import { describeStore, type ValueStore, validateValues } from './stored-values.ts';
+import { unwatched, type Watcher } from './watcher.ts';
 
 /** The key that a repository or an environment has for its secrets. */
 export interface SealingKey {
@@ -39,14 +40,12 @@ export interface StoredSecret {
 /**
  * Sets secrets in a repository or an environment, one after the other. All of them are checked before the first is
  * sent. Throws a GobootError that holds no value.
- *
- * @param onStored called for each, so that it is known how far a run has come that fails later.
  */
 export async function putSecrets(
   github: GitHub,
   store: ValueStore,
   values: Readonly<Record<string, string>>,
-  onStored: (stored: StoredSecret) => void | Promise<void> = () => {},
+  watcher: Watcher = unwatched,
 ): Promise<StoredSecret[]> {
   const { owner, name: repo, environment } = store;
   const existing = await github.afterCreation(() => listSecrets(github, store));
@@ -61,6 +60,8 @@ export async function putSecrets(
   );
   const results: StoredSecret[] = [];
   for (const [name, value] of Object.entries(values)) {
+    const existed = existing.includes(name.toUpperCase());
+    await watcher.before(name, existed ? 'replaced' : 'absent');
     const sealed = { encrypted_value: await sealSecret(value, key), key_id: key.key_id, secret_name: name };
     await github.afterCreation(() =>
       github.call(`set the secret ${name} of ${describeStore(store)}`, (api) =>
@@ -74,9 +75,8 @@ export async function putSecrets(
           : api.actions.createOrUpdateRepoSecret({ owner, repo, ...sealed }),
       ),
     );
-    const stored = { name, result: existing.includes(name.toUpperCase()) ? 'updated' : 'created' } as const;
-    results.push(stored);
-    await onStored(stored);
+    await watcher.after(name);
+    results.push({ name, result: existed ? 'updated' : 'created' });
   }
   return results;
 }

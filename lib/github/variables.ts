@@ -1,6 +1,7 @@
 import type { GitHub } from './client.ts';
 import { isGitHubFailure } from './errors.ts';
 import { describeStore, type ValueStore, validateValues } from './stored-values.ts';
+import { unwatched, type Watcher } from './watcher.ts';
 
 /** https://docs.github.com/rest/actions/variables: per_page is at most 30 there. */
 const variablesPerPage = 30;
@@ -29,14 +30,12 @@ export interface StoredVariable {
 /**
  * Brings variables of a repository or an environment to the given values, one after the other. All of them are
  * checked before the first is sent. Throws a GobootError that holds no value.
- *
- * @param onStored called for each, so that it is known how far a run has come that fails later.
  */
 export async function putVariables(
   github: GitHub,
   store: ValueStore,
   values: Readonly<Record<string, string>>,
-  onStored: (stored: StoredVariable) => void | Promise<void> = () => {},
+  watcher: Watcher = unwatched,
 ): Promise<StoredVariable[]> {
   const existing = await github.afterCreation(() => listVariables(github, store));
   validateValues(values, 'variable', store, [...existing.keys()]);
@@ -44,14 +43,16 @@ export async function putVariables(
   for (const [name, value] of Object.entries(values)) {
     const current = existing.get(name.toUpperCase());
     const result = current === undefined ? 'created' : current === value ? 'unchanged' : 'updated';
+    await watcher.before(name, befores[result]);
     if (result === 'created') await createVariable(github, store, name, value);
     if (result === 'updated') await updateVariable(github, store, name, value);
-    const stored = { name, result } as const;
-    results.push(stored);
-    await onStored(stored);
+    await watcher.after(name);
+    results.push({ name, result });
   }
   return results;
 }
+
+const befores = { created: 'absent', updated: 'replaced', unchanged: 'kept' } as const;
 
 async function createVariable(github: GitHub, store: ValueStore, name: string, value: string): Promise<void> {
   const { owner, name: repo, environment } = store;

@@ -17,6 +17,7 @@ import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { sampleEnvironment, sampleProject } from '../support/sample.ts';
 
 const names = deploymentSettingList.map(({ name }) => name);
+const usedByDeploys = deploymentSettingList.filter(({ usedBy }) => usedBy === 'deploys');
 const jump = { address: 'jump.example.com', user: 'hop', port: 2200 };
 const { privateKey, publicKey } = makeDeployKeyPair('shop-production');
 const source = (changes = {}): DeploymentSource => ({
@@ -56,7 +57,7 @@ describe('the workflows of a project', () => {
   test.each(['production', 'staging-eu-2'])(
     'read what the table names, and nothing else: %s',
     async (environment) => {
-      const listed = deploymentSettingList.flatMap(({ kind, name }) => [
+      const listed = usedByDeploys.flatMap(({ kind, name }) => [
         `${context[kind]}.${name}`,
         `${context[kind]}.${prefixedName(environment, name)}`,
       ]);
@@ -69,7 +70,7 @@ describe('the workflows of a project', () => {
     const deploy = parse(String(files.find(({ path }) => path === '.github/workflows/deploy.yml')?.contents));
     const scripts = deploy.jobs.deploy.steps.map(({ run = '' }: { run?: string }) => run).join('\n');
     const used = [...scripts.matchAll(/\$\{?(\w+)/g)].map(([, name]) => name);
-    expect(names.filter((name) => !used.includes(name))).toEqual([]);
+    expect(usedByDeploys.filter(({ name }) => !used.includes(name))).toEqual([]);
   });
 });
 
@@ -121,6 +122,7 @@ describe('the values', () => {
   test('follow from the environment, the key and the host keys', () => {
     expect(valuesOf({ host: { address: '2001:db8::1', user: 'ada', port: 2222 }, jump })).toEqual({
       DEPLOY_SSH_KEY: privateKey,
+      ANSIBLE_VAULT_PASSWORD: 'open sesame',
       DEPLOY_HOST: '2001:db8::1',
       DEPLOY_PORT: '2222',
       DEPLOY_USER: 'deploy',
@@ -145,10 +147,16 @@ describe('the values', () => {
     });
   });
 
-  test('are refused while the key of the host is not known', () => {
-    expect(() => deploymentValues({ ...source(), knownHosts: ' \n' }, 'environment')).toThrowError(
-      expect.objectContaining({ code: 1, message: expect.stringContaining('192.0.2.10') }),
+  test('leave out what is not known here, and do not ask for its removal', () => {
+    const { environment } = source();
+    const unknown = deploymentValues({ environment, knownHosts: ' \n' }, 'environment').filter(
+      ({ value, removable }) => value === undefined && !removable,
     );
+    expect(unknown.map(({ name }) => name)).toEqual([
+      'DEPLOY_SSH_KEY',
+      'ANSIBLE_VAULT_PASSWORD',
+      'DEPLOY_KNOWN_HOSTS',
+    ]);
   });
 
   test('name the account that the playbooks make', () => {
@@ -160,7 +168,7 @@ describe('the values', () => {
     const withKey = deploymentValues(source({ jump }), 'environment').filter(({ value }) =>
       value?.includes('PRIVATE KEY'),
     );
-    expect(withKey).toEqual([{ kind: 'secret', name: 'DEPLOY_SSH_KEY', value: privateKey }]);
+    expect(withKey).toMatchObject([{ kind: 'secret', name: 'DEPLOY_SSH_KEY', value: privateKey }]);
   });
 });
 

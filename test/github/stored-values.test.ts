@@ -27,13 +27,21 @@ const values = {
 describe.each([undefined, 'production'])('Secrets in %s', (environment) => {
   test('can be opened by GitHub, and are the same then', async () => {
     const { github, store, state } = await prepared(environment);
-    const stored: string[] = [];
-    const results = await putSecrets(github, store, values, ({ name }) => void stored.push(name));
+    const told: string[] = [];
+    const results = await putSecrets(github, store, values, {
+      before: async (name, before) => void told.push(`${name} was ${before}`),
+      after: async (name) => void told.push(`${name} is there`),
+    });
     expect(results).toEqual([
       { name: 'DEPLOY_SSH_KEY', result: 'created' },
       { name: 'VAULT_PASSWORD', result: 'created' },
     ]);
-    expect(stored).toEqual(['DEPLOY_SSH_KEY', 'VAULT_PASSWORD']);
+    expect(told).toEqual([
+      'DEPLOY_SSH_KEY was absent',
+      'DEPLOY_SSH_KEY is there',
+      'VAULT_PASSWORD was absent',
+      'VAULT_PASSWORD is there',
+    ]);
     expect(state()?.secrets).toEqual(values);
     expect(await listSecrets(github, store)).toEqual(Object.keys(values));
   });
