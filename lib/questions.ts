@@ -345,3 +345,17 @@ export const switches = {
   keep: { flag: 'keep', description: 'Keep the throwaway host until it is removed with --remove' },
   remove: { flag: 'remove', description: 'Remove throwaway hosts that were kept' },
 } as const satisfies Record<string, Switch>;
+
+/** Those of `yo goboot`, in the order of its help. */
+export const projectSwitches: readonly Switch[] = [
+  switches.yes,
+  switches.answers,
+  switches.check,
+  switches.ignoreCheck,
+  switches.dryRun,
+  switches.skipGitHub,
+  switches.skipDeploy,
+  switches.resume,
+  switches.undo,
+  switches.force,
+];

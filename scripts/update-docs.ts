@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/paths.ts';
-import { withSettings } from './github-settings.ts';
+import { withTables } from './github-settings.ts';
 
 const path = join(packageRoot, 'docs', 'github.md');
-writeFileSync(path, withSettings(readFileSync(path, 'utf8')));
+writeFileSync(path, withTables(readFileSync(path, 'utf8')));

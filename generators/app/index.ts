@@ -18,7 +18,7 @@ import { runPreflight } from '../../lib/preflight/run.ts';
 import { defaultEnvironment, type Environment, type Project } from '../../lib/project.ts';
 import { PublishingGenerator } from '../../lib/publishing.ts';
 import { lockPythonPackages } from '../../lib/python-lock.ts';
-import { type Answers, questions, switches } from '../../lib/questions.ts';
+import { type Answers, projectSwitches, questions, switches } from '../../lib/questions.ts';
 import type { RenderedFile } from '../../lib/render.ts';
 import {
   type Comparison,
@@ -48,22 +48,7 @@ import { quoted } from '../../lib/validate.ts';
 import { ensureVaultPassword } from '../../lib/vault.ts';
 import { gobootVersion } from '../../lib/version.ts';
 
-const definition = {
-  questions,
-  switches: [
-    switches.answers,
-    switches.yes,
-    switches.check,
-    switches.ignoreCheck,
-    switches.dryRun,
-    switches.force,
-    switches.resume,
-    switches.undo,
-    switches.skipGitHub,
-    switches.skipDeploy,
-  ],
-  positionals: ['project_name'],
-};
+const definition = { questions, switches: projectSwitches, positionals: ['project_name'] };
 
 const projectNameQuestion = questions.filter(({ name }) => name === 'projectName');
 const otherQuestions = questions.filter(({ name, aboutGitHub }) => name !== 'projectName' && !aboutGitHub);

@@ -140,6 +140,19 @@ export const tokenNeeds: readonly TokenNeed[] = [
   },
 ];
 
+/** The table as Markdown, for the documents. */
+export function tokenNeedsTable(): string {
+  const rows = tokenNeeds.map(
+    ({ permission, level, scope, purpose, optional }) =>
+      `| \`${scope}\` | ${permission}: ${level} | ${purpose}${optional ? ' (only then)' : ''} |`,
+  );
+  return [
+    '| scope of a classic token | permission of a fine-grained token | to |',
+    '|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
 /** The scopes that a classic token must have. */
 export const requiredScopes: readonly string[] = [
   ...new Set(tokenNeeds.filter(({ optional }) => !optional).map(({ scope }) => scope)),
