@@ -4,9 +4,10 @@ import { inspect } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lookUpAccount } from '../../lib/github/account.ts';
 import { openGitHub } from '../../lib/github/client.ts';
-import { failureOf, openClient, useGitHubServer } from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, openClient } from '../support/github-client.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 test('every request names the version of the API and goboot', async () => {
   const github = await openClient(server(), server().token('classic'));

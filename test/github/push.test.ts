@@ -12,18 +12,12 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { GitHub } from '../../lib/github/client.ts';
 import { pushError, pushMain, removeOrigin } from '../../lib/github/push.ts';
 import type { Repository } from '../../lib/github/repository.ts';
-import {
-  failureOf,
-  newRepository,
-  openClient,
-  pace,
-  push,
-  useGitHubServer,
-} from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, newRepository, openClient, pace, push } from '../support/github-client.ts';
 import { commitFile, git, localProject } from '../support/local-project.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 async function prepared(): Promise<{ github: GitHub; repository: Repository; directory: string }> {
   const github = await openClient(server(), server().token('classic'));
