@@ -123,7 +123,7 @@ const actions: Record<string, { before?: Action; act: Action }> = {
 /** What GitHub's refusals are taken for. */
 const faults = [
   [401, 'unauthorized'],
-  [403, 'missing permission'],
+  [403, 'forbidden'],
   ['saml', 'single sign-on'],
   [404, 'not found'],
   [409, 'conflict'],
