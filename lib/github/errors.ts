@@ -167,7 +167,8 @@ function header(answer: Answer, name: string): string {
 /** GitHub's own words; empty where the answer is none of GitHub's, such as a web page of a proxy. */
 function serverMessage({ data }: Answer): string {
   const message = (data as { message?: unknown } | undefined)?.message;
-  return typeof message === 'string' ? message.replace(/\s+/g, ' ').trim() : '';
+  // Without the full stop, because it becomes the end of a message.
+  return typeof message === 'string' ? message.replace(/\s+/g, ' ').trim().replace(/\.$/, '') : '';
 }
 
 /** When a rate limit ends, if the answer is about one. */

@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { GobootError } from '../errors.ts';
 import { mainBranch } from '../git.ts';
 import { type RunResult, run, runOrThrow } from '../process.ts';
+import { isLoopback } from '../validate.ts';
 import { GitHubError, type GitHubErrorOptions, withoutToken } from './errors.ts';
 import { classicTokenPage, tokenKind } from './token.ts';
 
@@ -50,6 +51,7 @@ const remote = 'origin';
  */
 export async function pushMain(directory: string, options: PushOptions): Promise<PushResult> {
   const { cloneUrl, pace = 1000 } = options;
+  refuseUnsafe(cloneUrl);
   const origin = await originUrl(directory);
   if (origin !== undefined && !isSameRepository(origin, cloneUrl)) {
     throw new GobootError(
@@ -127,17 +129,25 @@ function withoutPassword(url: string): string {
   return url.replace(/\/\/[^@/]*@/, '//');
 }
 
-/** After this `git push` and `git pull` need no arguments, and `git status` knows what GitHub has. */
+/** The token is sent there, so it must be https, except for this computer itself. */
+function refuseUnsafe(cloneUrl: string): void {
+  const { protocol, hostname } = URL.canParse(cloneUrl) ? new URL(cloneUrl) : { protocol: '', hostname: '' };
+  if (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) return;
+  throw new GitHubError(`The repository’s address ${JSON.stringify(cloneUrl)} is not https`, {
+    failure: 'unexpected answer',
+    remedy:
+      'goboot does not send the token there. Ask the administrator of the server to enable https for git.',
+  });
+}
+
+/**
+ * After this `git push` and `git pull` need no arguments, and `git status` knows what GitHub has. An origin with
+ * settings of the user's own may not allow it, and does without.
+ */
 async function trackMain(directory: string, commit: string): Promise<void> {
-  const failure = `git could not remember what it pushed`;
-  await runOrThrow('git', ['update-ref', `refs/remotes/${remote}/${mainBranch}`, commit], {
-    cwd: directory,
-    failure,
-  });
-  await runOrThrow('git', ['branch', '--quiet', `--set-upstream-to=${remote}/${mainBranch}`, mainBranch], {
-    cwd: directory,
-    failure,
-  });
+  const cwd = { cwd: directory };
+  await run('git', ['update-ref', `refs/remotes/${remote}/${mainBranch}`, commit], cwd);
+  await run('git', ['branch', '--quiet', `--set-upstream-to=${remote}/${mainBranch}`, mainBranch], cwd);
 }
 
 const tokenVariable = 'GOBOOT_PUSH_TOKEN';
@@ -173,7 +183,7 @@ async function gitEnvironment(
   await refuseRewriting(directory, cloneUrl);
   const given = Number(process.env.GIT_CONFIG_COUNT) || 0;
   const unwanted = Object.keys(process.env).filter((name) =>
-    /^(GIT_TRACE|GIT_CURL_VERBOSE$|GIT_ASKPASS$|SSH_ASKPASS$|GIT_PUSH_OPTION|GIT_DIR$|GIT_WORK_TREE$|GIT_INDEX_FILE$)/.test(
+    /^(GIT_TRACE|GIT_CURL_VERBOSE$|GIT_ASKPASS$|SSH_ASKPASS$|GIT_PUSH_OPTION|GIT_CONFIG_PARAMETERS$|GIT_DIR$|GIT_WORK_TREE$|GIT_INDEX_FILE$)/.test(
       name,
     ),
   );
@@ -367,7 +377,7 @@ const symptoms: readonly Symptom[] = [
     remedy: 'Check that this computer is online, and git’s http.proxy.',
   },
   {
-    pattern: /certificate|SSL/i,
+    pattern: /certificate|CAfile|self[- ]signed/i,
     failure: 'network',
     message: (_, { cloneUrl }) => `git does not trust the certificate of ${new URL(cloneUrl).host}`,
     remedy:
@@ -375,7 +385,7 @@ const symptoms: readonly Symptom[] = [
   },
   {
     pattern:
-      /Failed to connect|Couldn't connect|Connection refused|timed? ?out|too slow|Operation too slow|Empty reply|Recv failure|Send failure|RPC failed|early EOF|hung up|unexpected disconnect|Connection reset/i,
+      /SSL_|gnutls|Failed to connect|Couldn't connect|Connection refused|timed? ?out|too slow|Operation too slow|Empty reply|Recv failure|Send failure|RPC failed|early EOF|hung up|unexpected disconnect|Connection reset/i,
     failure: 'network',
     lostAnswer: true,
     message: (_, { cloneUrl }) => `The connection to ${new URL(cloneUrl).host} broke during the push`,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type Account, lookUpAccount, lookUpOwner, validateOwner } from '../../lib/github/account.ts';
-import { failureOf, openClient, useGitHubServer } from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, openClient } from '../support/github-client.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 async function accountOf(token: string): Promise<Account> {
   return lookUpAccount(await openClient(server(), token));

@@ -1,7 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { pullRequestChecks } from '../../lib/github/checks.ts';
+import { renderProject } from '../../lib/render.ts';
+import { sampleEnvironment, sampleProject } from '../support/sample.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 function projectWith(workflows: Record<string, string>): string {
@@ -54,4 +56,19 @@ test('what may never report is no check', async () => {
 
 test('a project without workflows has no checks', async () => {
   expect(await pullRequestChecks(temporaryDirectory())).toEqual([]);
+});
+
+test('the workflows of a new project have one check for linting and one for each version of Python', async () => {
+  const files = await renderProject(sampleProject(), sampleEnvironment());
+  const workflows = files.filter(({ path }) => path.startsWith('.github/workflows/'));
+  const root = projectWith(
+    Object.fromEntries(workflows.map(({ path, contents }) => [basename(path), contents.toString('utf8')])),
+  );
+  expect(await pullRequestChecks(root)).toEqual([
+    'Lint',
+    'Python 3.11',
+    'Python 3.12',
+    'Python 3.13',
+    'Python 3.14',
+  ]);
 });

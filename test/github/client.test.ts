@@ -1,12 +1,19 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lookUpAccount } from '../../lib/github/account.ts';
 import { openGitHub } from '../../lib/github/client.ts';
-import { failureOf, openClient, useGitHubServer } from '../support/github-client.ts';
+import { packageRoot } from '../../lib/paths.ts';
+import { runOrThrow } from '../../lib/process.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, openClient } from '../support/github-client.ts';
+import { listen } from '../support/listen.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 test('every request names the version of the API and goboot', async () => {
   const github = await openClient(server(), server().token('classic'));
@@ -130,12 +137,23 @@ describe('A failure of GitHub or of the network', () => {
   });
 });
 
-async function listen(handler: Parameters<typeof createServer>[1]): Promise<string> {
-  const plain = createServer(handler as never);
-  await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    plain.closeAllConnections();
-    plain.close();
-  });
-  return `http://127.0.0.1:${(plain.address() as AddressInfo).port}`;
-}
+test('the libraries for GitHub are loaded only when it is used', async () => {
+  const loadedBy = async (script: string) => {
+    const coverage = temporaryDirectory();
+    await runOrThrow(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+      cwd: packageRoot,
+      // Node's own record of what it has loaded.
+      env: { NODE_V8_COVERAGE: coverage },
+      failure: 'node failed',
+    });
+    return readdirSync(coverage)
+      .map((name) => readFileSync(join(coverage, name), 'utf8'))
+      .join();
+  };
+  const modules = readdirSync(join(packageRoot, 'lib', 'github'));
+  const imports = modules.map((name) => `await import('./lib/github/${name}');`).join('');
+  const heavy = /node_modules\/(@octokit|bottleneck|libsodium)/;
+  expect(await loadedBy(imports)).not.toMatch(heavy);
+  const use = "(await import('./lib/github/client.ts')).openGitHub({ token: 'x' })";
+  expect(await loadedBy(`await ${use}`)).toMatch(heavy);
+});

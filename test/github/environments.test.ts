@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { deleteEnvironment, ensureEnvironment } from '../../lib/github/environments.ts';
-import { failureOf, newRepository, openClient, useGitHubServer } from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, newRepository, openClient } from '../support/github-client.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 async function prepared(user = 'pro-user', options: Parameters<typeof newRepository>[1] = {}) {
   const github = await openClient(server(), server().token('classic', user));

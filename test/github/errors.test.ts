@@ -68,7 +68,7 @@ describe('A refusal by GitHub names what to do', () => {
     const headers = { 'x-accepted-oauth-scopes': 'public_repo', 'x-oauth-scopes': 'repo' };
     const error = explain({ status: 403, message: 'Must have admin rights to Repository.', headers });
     expect(error.failure).toBe('forbidden');
-    expect(error.message).toMatch(/: Must have admin rights to Repository\.$/);
+    expect(error.message).toMatch(/: Must have admin rights to Repository$/);
   });
 
   test.each([

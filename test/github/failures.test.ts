@@ -5,6 +5,7 @@ import type { GitHub } from '../../lib/github/client.ts';
 import { deleteEnvironment, ensureEnvironment } from '../../lib/github/environments.ts';
 import { GitHubError, type GitHubFailure } from '../../lib/github/errors.ts';
 import { deleteRuleset, protectDefaultBranch } from '../../lib/github/protection.ts';
+import { removeOrigin } from '../../lib/github/push.ts';
 import {
   createRepository,
   deleteRepository,
@@ -15,10 +16,11 @@ import {
 } from '../../lib/github/repository.ts';
 import { deleteSecret, putSecrets } from '../../lib/github/secrets.ts';
 import { deleteVariable, putVariables } from '../../lib/github/variables.ts';
-import { newName, newRepository, openClient, push, useGitHubServer } from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { newName, newRepository, openClient, push } from '../support/github-client.ts';
 import { commitFile, localProject } from '../support/local-project.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 /** Milliseconds for tests of silence. */
 const shortTimeout = 300;
@@ -58,6 +60,7 @@ const actions: Record<string, { before?: Action; act: Action }> = {
   'look at a repository': {
     before: async ({ github, repository, directory }) => {
       await push(github, repository, directory);
+      await removeOrigin(directory, repository.cloneUrl);
       await commitFile(directory, 'more.txt', newName());
     },
     act: ({ github, repository, directory }) => lookUpRepository(github, repository, directory),
@@ -120,7 +123,7 @@ const actions: Record<string, { before?: Action; act: Action }> = {
 /** What GitHub's refusals are taken for. */
 const faults = [
   [401, 'unauthorized'],
-  [403, 'missing permission'],
+  [403, 'forbidden'],
   ['saml', 'single sign-on'],
   [404, 'not found'],
   [409, 'conflict'],
@@ -171,7 +174,9 @@ describe.each(Object.keys(actions))('Whatever fails when goboot wants to %s', (n
         } else {
           expect(error, label).toBeInstanceOf(GitHubError);
           const { message, remedy, failure: told } = error as GitHubError;
-          expect([failure, ...(fault === 404 ? ['exists'] : [])], `${label}: ${message}`).toContain(told);
+          // A lookup that finds nothing may lead to another conclusion.
+          const conclusions = fault === 404 ? ['exists', 'forbidden'] : [];
+          expect([failure, ...conclusions], `${label}: ${message}`).toContain(told);
           expect(message, label).toMatch(/^\S.{20,}[^.]$/);
           expect(inspect(error, { depth: 10, showHidden: true }), label).not.toContain(token);
           if (told !== 'invalid') expect(remedy, label).toBeTruthy();

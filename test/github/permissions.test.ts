@@ -9,10 +9,11 @@ import { createRepository, lookUpRepository, updateRepository } from '../../lib/
 import { putSecrets } from '../../lib/github/secrets.ts';
 import { tokenNeeds } from '../../lib/github/token.ts';
 import { putVariables } from '../../lib/github/variables.ts';
-import { failureOf, newName, openClient, push, useGitHubServer } from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, newName, openClient, push } from '../support/github-client.ts';
 import { git, localProject } from '../support/local-project.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 /** Everything that goboot does with GitHub, in its order. */
 async function everything(github: GitHub, login: string, name = newName()): Promise<string> {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { pullRequestChecks } from '../../lib/github/checks.ts';
 import { deleteRuleset, protectDefaultBranch } from '../../lib/github/protection.ts';
-import { failureOf, newRepository, openClient, push, useGitHubServer } from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, newRepository, openClient, push } from '../support/github-client.ts';
 import { commitFile, git, localProject } from '../support/local-project.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 async function pushed(user = 'pro-user', owner?: string) {
   const github = await openClient(server(), server().token('classic', user));

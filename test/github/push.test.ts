@@ -12,18 +12,13 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { GitHub } from '../../lib/github/client.ts';
 import { pushError, pushMain, removeOrigin } from '../../lib/github/push.ts';
 import type { Repository } from '../../lib/github/repository.ts';
-import {
-  failureOf,
-  newRepository,
-  openClient,
-  pace,
-  push,
-  useGitHubServer,
-} from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, newRepository, openClient, pace, push } from '../support/github-client.ts';
+import { listen } from '../support/listen.ts';
 import { commitFile, git, localProject } from '../support/local-project.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 async function prepared(): Promise<{ github: GitHub; repository: Repository; directory: string }> {
   const github = await openClient(server(), server().token('classic'));
@@ -197,6 +192,32 @@ describe('The token of a push', () => {
     expect(withToken.some(({ headers }) => 'x-everywhere' in headers)).toBe(false);
   });
 
+  test('does not follow a redirect', async () => {
+    const directory = await localProject();
+    const seen: string[] = [];
+    const elsewhere = await listen((request, response) => {
+      seen.push(String(request.headers.authorization));
+      response.writeHead(401, { 'www-authenticate': 'Basic' }).end();
+    });
+    const redirecting = await listen((request, response) => {
+      response.writeHead(302, { location: `${elsewhere}${request.url}` }).end();
+    });
+    const error = await failureOf(() =>
+      pushMain(directory, { cloneUrl: `${redirecting}/ada/shop.git`, token: 'ghp_secret' }),
+    );
+    expect(error.failure).toBe('unexpected answer');
+    expect(seen).toEqual([]);
+  });
+
+  test.each(['http://example.com/ada/shop.git', 'ssh://example.com/x', 'ext::sh -c true', '--upload-pack=x'])(
+    'is not sent to %s',
+    async (cloneUrl) => {
+      const directory = await localProject();
+      const error = await failureOf(() => pushMain(directory, { cloneUrl, token: 'ghp_secret' }));
+      expect(error.message).toMatch(/is not https$/);
+    },
+  );
+
   test('goes nowhere when the whole address is rewritten', async () => {
     const { github, repository, directory } = await prepared();
     withGlobalConfiguration(`[url "http://127.0.0.1:1/x.git"]\n\tinsteadOf = ${repository.cloneUrl}\n`);
@@ -339,6 +360,7 @@ test.each([
     "fatal: unable to access 'https://github.com/': server certificate verification failed. CAfile: none",
     'network',
   ],
+  ['fatal: unable to access: OpenSSL SSL_read: SSL_ERROR_SYSCALL, errno 104', 'network'],
   ['error: RPC failed; curl 56 Recv failure: Connection reset by peer', 'network'],
   ["fatal: unable to access 'https://github.com/': The requested URL returned error: 503", 'server'],
   ['something quite unknown', 'invalid'],

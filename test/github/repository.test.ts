@@ -6,17 +6,11 @@ import {
   lookUpRepository,
   updateRepository,
 } from '../../lib/github/repository.ts';
-import {
-  failureOf,
-  newName,
-  newRepository,
-  openClient,
-  push,
-  useGitHubServer,
-} from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, newName, newRepository, openClient, push } from '../support/github-client.ts';
 import { commitFile, git, localProject } from '../support/local-project.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 const classicClient = (user = 'free-user') => openClient(server(), server().token('classic', user));
 const me = { login: 'free-user', kind: 'user' } as const;
 

@@ -3,9 +3,10 @@ import { ensureEnvironment } from '../../lib/github/environments.ts';
 import { deleteSecret, listSecrets, putSecrets } from '../../lib/github/secrets.ts';
 import type { ValueStore } from '../../lib/github/stored-values.ts';
 import { deleteVariable, listVariables, putVariables } from '../../lib/github/variables.ts';
-import { failureOf, newRepository, openClient, useGitHubServer } from '../support/github-client.ts';
+import { useGitHub } from '../support/github/clients.ts';
+import { failureOf, newRepository, openClient } from '../support/github-client.ts';
 
-const server = useGitHubServer();
+const server = useGitHub();
 
 async function prepared(environment?: string) {
   const github = await openClient(server(), server().token('classic', 'pro-user'));

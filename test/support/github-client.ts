@@ -1,31 +1,14 @@
-import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import type { Visibility } from '../../lib/github/account.ts';
 import { lookUpAccount, lookUpOwner } from '../../lib/github/account.ts';
 import { type GitHub, type GitHubOptions, openGitHub } from '../../lib/github/client.ts';
 import { GitHubError } from '../../lib/github/errors.ts';
 import { pushMain } from '../../lib/github/push.ts';
 import { createRepository, type Repository } from '../../lib/github/repository.ts';
-import { type GitHub as GitHubServer, startGitHub } from './github/server.ts';
+import type { GitHub as GitHubServer } from './github/server.ts';
 
 /** Milliseconds for one second of waiting between attempts, so that tests are fast. */
 export const pace = 1;
-
-/** Starts a server for the tests of a file. Its faults end, and its requests are forgotten, after each test. */
-export function useGitHubServer(): () => GitHubServer {
-  let server: GitHubServer | undefined;
-  beforeAll(async () => {
-    server = await startGitHub();
-  });
-  afterEach(() => {
-    server?.heal();
-    if (server) server.requests.length = 0;
-  });
-  afterAll(() => server?.close());
-  return () => {
-    if (!server) throw new Error('The server has not started');
-    return server;
-  };
-}
 
 /** A client for a token of the server. */
 export function openClient(

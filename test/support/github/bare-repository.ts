@@ -70,6 +70,23 @@ export class BareRepository {
     });
   }
 
+  /** The newest commit that two commits have in common, or undefined. */
+  mergeBase(one: string, other: string): string | undefined {
+    try {
+      return this.git('merge-base', one, other).trim();
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** How many commits only the first of two commits has, and how many only the second. */
+  leftAndRight(one: string, other: string): number[] {
+    return this.git('rev-list', '--left-right', '--count', `${one}...${other}`)
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+  }
+
   /** The object that a name of a revision stands for, or undefined. */
   resolve(revision: string): string | undefined {
     try {

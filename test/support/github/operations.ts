@@ -50,6 +50,7 @@ export const operations: Readonly<Record<string, Requirement>> = {
   'git/get-ref': readContents,
   'repos/list-commits': readContents,
   'repos/get-commit': readContents,
+  'repos/compare-commits': readContents,
   'repos/get-content': readContents,
 
   'actions/get-repo-public-key': readSecrets,

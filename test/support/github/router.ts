@@ -30,7 +30,7 @@ const patterns: Pattern[] = Object.entries(description.paths)
       template,
       operation: operationId,
       expression: new RegExp(
-        `^${template.replace(variable, (_, name) => `(?<${name}>${long.has(name) ? '.+' : '[^/]+'})`)}$`,
+        `^${template.replaceAll('.', '\\.').replace(variable, (_, name) => `(?<${name}>${long.has(name) ? '.+' : '[^/]+'})`)}$`,
       ),
     })),
   )

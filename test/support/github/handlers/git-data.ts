@@ -82,6 +82,36 @@ export const gitDataHandlers: Record<string, RepositoryHandler> = {
     return ok(commitBody(world, repository, commit));
   },
 
+  'repos/compare-commits': (context) => {
+    const { world, repository } = context;
+    if (repository.bare.isEmpty) throw notFound();
+    const { bare } = repository;
+    const commit = (name: 'base' | 'head') => bare.resolve(`${parameter(context, name)}^{commit}`);
+    const [base, head] = [commit('base'), commit('head')];
+    if (!base || !head) throw notFound();
+    const mergeBase = bare.mergeBase(base, head);
+    if (!mergeBase) throw refusal(404, `No common ancestor between ${base} and ${head}.`);
+    const [behind = 0, ahead = 0] = bare.leftAndRight(base, head);
+    const url = `${world.origin}/${repository.fullName}/compare/${base}...${head}`;
+    const body = (sha: string) =>
+      bare.commits(sha, 1).map((commit) => commitBody(world, repository, commit))[0];
+    return ok({
+      url: `${world.api}/repos/${repository.fullName}/compare/${base}...${head}`,
+      html_url: url,
+      permalink_url: url,
+      diff_url: `${url}.diff`,
+      patch_url: `${url}.patch`,
+      base_commit: body(base),
+      merge_base_commit: body(mergeBase),
+      status: ahead > 0 ? (behind > 0 ? 'diverged' : 'ahead') : behind > 0 ? 'behind' : 'identical',
+      ahead_by: ahead,
+      behind_by: behind,
+      total_commits: ahead,
+      commits: bare.commits(head, ahead).map((commit) => commitBody(world, repository, commit)),
+      files: [],
+    });
+  },
+
   'repos/get-content': (context) => {
     const { world, repository, query } = context;
     if (repository.bare.isEmpty) throw refusal(404, 'This repository is empty.');
