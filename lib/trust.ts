@@ -57,9 +57,9 @@ export async function connectToHost(
   const known = await knownKeys(environment, sources);
   const connection = await openConnection(environment, known);
   const jumpLogin = depth === 'full' ? connection.tryJump() : Promise.resolve();
-  // Two at once would each write down a key that nobody knows yet.
-  if (!known) await jumpLogin.catch(() => {});
-  const facts = readHostFacts(connection, environment.site, depth);
+  // One after the other: servers lock out whoever fails to log in several times, and two logins at once would each
+  // write down a key that nobody knows yet.
+  const facts = jumpLogin.then(() => readHostFacts(connection, environment.site, depth));
   await Promise.allSettled([jumpLogin, facts]);
   const knownHosts = await connection.knownHosts();
   return {

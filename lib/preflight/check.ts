@@ -14,6 +14,8 @@ export interface CheckResult {
   detail: string;
   /** The one thing to do about it. */
   remedy?: string;
+  /** Set where the check could not be made because another one failed, which tells why. */
+  skipped?: true;
 }
 
 export interface CheckContext {
@@ -101,13 +103,28 @@ export function runChecks(
 
 /** `26 checks, 2 warnings, 1 failed`. */
 export function summarize(results: readonly CheckResult[]): string {
-  const number = (wanted: CheckStatus) => results.filter(({ status }) => status === wanted).length;
+  const number = (wanted: CheckStatus) =>
+    results.filter(({ status, skipped }) => status === wanted && !skipped).length;
+  const skipped = results.filter((result) => result.skipped).length;
   const [warnings, failed] = [number('warning'), number('failed')];
   return [
     count(results.length, 'check'),
+    ...(skipped > 0 ? [`${skipped} not made`] : []),
     ...(warnings > 0 ? [count(warnings, 'warning')] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
   ].join(', ');
+}
+
+/** The same results for people: those that could not be made are one line. */
+export function withSkippedTogether(results: readonly NamedResult[]): NamedResult[] {
+  const skipped = results.filter((result) => result.skipped);
+  const [first] = skipped;
+  if (!first) return [...results];
+  const names = skipped.map(({ name }) => name).join(', ');
+  return [
+    ...results.filter((result) => !result.skipped),
+    { ...first, name: 'not checked', detail: `${names}: ${first.detail}` },
+  ];
 }
 
 export interface FailureOptions {

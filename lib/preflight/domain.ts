@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { addressesOf, isPublicAddress, normalAddress } from './addresses.ts';
 import { isSpecialName, readCertificateAuthority } from './certificate-authority.ts';
-import type { CheckResult } from './check.ts';
+import type { Check, CheckContext, CheckResult } from './check.ts';
 import { surveyCheck } from './host-check.ts';
 import { NameServerError, openLookup } from './name-lookup.ts';
 
@@ -28,8 +28,33 @@ export interface Pointing {
  *
  * A site has one name; `www.` is not among the names that its nginx and its certificate know, so it is not looked at.
  */
-export const domainCheck = surveyCheck('domain', async (survey, context) => {
-  const { environment, projectRoot, nameServers } = context;
+export const domainCheck: Check = {
+  name: 'domain',
+  ignorable: true,
+  run(context) {
+    // Asked while the host is being asked, too.
+    const asking = lookUp(context);
+    asking.catch(() => {});
+    return surveyCheck('domain', async ({ addresses }) => {
+      try {
+        const found = await asking;
+        if ('status' in found) return found;
+        const host = [...new Set([...found.host, ...addresses.map(normalAddress)])];
+        return judgePointing({ ...found, host });
+      } catch (error) {
+        if (!(error instanceof NameServerError)) throw error;
+        return { status: 'warning', detail: `not checked: ${error.message}` };
+      }
+    }).run(context);
+  },
+};
+
+/** What the DNS says, or the result where there is nothing to ask it. */
+async function lookUp({
+  environment,
+  projectRoot,
+  nameServers,
+}: CheckContext): Promise<CheckResult | Pointing> {
   const { domain } = environment;
   const { caaName } = await readCertificateAuthority(projectRoot, environment.name);
   if (!caaName) return { status: 'ok', detail: 'not needed: the certificate is not of a public authority' };
@@ -40,22 +65,13 @@ export const domainCheck = surveyCheck('domain', async (survey, context) => {
     };
   }
   const lookup = openLookup(nameServers);
-  try {
-    const [records4, records6, reached] = await Promise.all([
-      lookup.addresses4(domain),
-      lookup.addresses6(domain),
-      addressesOf(environment.host.address),
-    ]);
-    return judgePointing({
-      domain,
-      records: [...records4, ...records6].map(normalAddress),
-      host: [...new Set([...reached, ...survey.addresses.map(normalAddress)])],
-    });
-  } catch (error) {
-    if (!(error instanceof NameServerError)) throw error;
-    return { status: 'warning', detail: `not checked: ${error.message}` };
-  }
-});
+  const [records4, records6, host] = await Promise.all([
+    lookup.addresses4(domain),
+    lookup.addresses6(domain),
+    addressesOf(environment.host.address),
+  ]);
+  return { domain, records: [...records4, ...records6].map(normalAddress), host };
+}
 
 const proxyRemedy =
   'If a proxy (a CDN) leads from there to the server, or if the domain moves here later: --ignore-check domain';

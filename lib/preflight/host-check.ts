@@ -8,7 +8,11 @@ export function requiredFacts({ hostFacts }: CheckContext): Promise<HostFacts> {
 }
 
 /** What a check says that could not run because the login failed: the check of the login tells why, once. */
-const notReached: CheckResult = { status: 'warning', detail: 'not checked: the host cannot be reached' };
+export const notReached: CheckResult = {
+  status: 'warning',
+  detail: 'the host cannot be reached',
+  skipped: true,
+};
 
 /** A check of what the host says of itself. */
 export function hostCheck(

@@ -6,6 +6,7 @@ import { wrongKnownHostsLine } from '../ssh/file-formats.ts';
 import { knownHostsLines } from '../ssh/known-hosts.ts';
 import { expandPath, quoted } from '../validate.ts';
 import type { Check } from './check.ts';
+import { notReached } from './host-check.ts';
 
 /** The known_hosts files that count, each named as the user knows it. */
 function filesOf(projectRoot: string, given: string | undefined): { name: string; path: string }[] {
@@ -76,7 +77,7 @@ export const hostKeyCheck: Check = {
           }
         : { status: 'ok', detail: fingerprints.join(', ') };
     } catch {
-      return { status: 'warning', detail: 'not checked: the host cannot be reached' };
+      return notReached;
     }
   },
 };

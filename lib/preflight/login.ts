@@ -1,6 +1,6 @@
 import { describeTarget } from '../ssh/connection.ts';
 import type { Check } from './check.ts';
-import { requiredFacts } from './host-check.ts';
+import { notReached, requiredFacts } from './host-check.ts';
 
 /** The jump host lets its user in, and leads to the host's SSH server. */
 export const jumpLoginCheck: Check = {
@@ -19,7 +19,7 @@ export const loginCheck: Check = {
       await requiredFacts(context);
     } catch (error) {
       if (!(await jumpFails(context.jumpLogin))) throw error;
-      return { status: 'warning', detail: 'not checked: the jump host cannot be used' };
+      return notReached;
     }
     const { host, jump } = context.environment;
     return { status: 'ok', detail: `${describeTarget(host)}${jump ? ` through ${jump.address}` : ''}` };

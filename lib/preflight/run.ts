@@ -8,7 +8,7 @@ import type { OpenedProject } from '../settings-file.ts';
 import { reachableFromHere } from '../ssh/key-files.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { TrustedHost } from '../trust.ts';
-import { type NamedResult, runChecks, summarize, throwOnFailures } from './check.ts';
+import { type NamedResult, runChecks, summarize, throwOnFailures, withSkippedTogether } from './check.ts';
 import { checksFor, type Purpose } from './checks.ts';
 
 export interface PreflightOptions extends Omit<Purpose, 'throughJump' | 'usesGitHub'> {
@@ -91,7 +91,7 @@ export async function runPreflight(reporter: Reporter, options: PreflightOptions
   let found: PreflightResult | undefined;
   const show = () => {
     if (!found) return;
-    if (options.list) reporter.checks(found.results);
+    if (options.list) reporter.checks(found.results, withSkippedTogether(found.results));
     else for (const warning of warningLines(found.results)) reporter.warn(warning);
   };
   try {
@@ -115,7 +115,7 @@ export async function runPreflight(reporter: Reporter, options: PreflightOptions
 }
 
 function warningLines(results: readonly NamedResult[]): string[] {
-  return results
+  return withSkippedTogether(results)
     .filter(({ status }) => status === 'warning')
     .map(({ name, detail, remedy }) => `${name}: ${detail}${remedy ? `. ${remedy}` : ''}`);
 }

@@ -184,6 +184,12 @@ const symptoms: readonly Symptom[] = [
     remedy: 'Check --port, and that the SSH server runs.',
   },
   {
+    pattern: /Connection (reset|closed) by (?!UNKNOWN)/,
+    message: (target) => `${target} closes the connection before anybody can log in`,
+    remedy:
+      'It may have locked you out after failed logins (fail2ban, PerSourcePenalties of sshd). Wait some minutes and try again.',
+  },
+  {
     pattern: /timed out|No route to host|Network is unreachable/i,
     message: (target) => `${target} does not answer`,
     remedy: 'Check --host and --port, that the server runs, and that its firewall lets you in.',

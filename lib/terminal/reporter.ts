@@ -19,8 +19,8 @@ export interface Reporter {
   step(name: string): StepHandle;
   info(message: string): void;
   warn(message: string): void;
-  /** What was found before anything is made, one by one. */
-  checks(results: readonly ShownCheck[]): void;
+  /** What was found before anything is made, one by one: all of it for programs, and in fewer lines for people. */
+  checks(results: readonly ShownCheck[], shown: readonly ShownCheck[]): void;
   /** The end of a command that succeeded: what there is now, and what to do next. */
   result(data: Record<string, unknown>, lines: readonly string[]): void;
   failure(error: GobootError): void;
@@ -94,10 +94,10 @@ class TerminalReporter implements Reporter {
     console.log(`${colored('yellow', '⚠')} ${message}`);
   }
 
-  checks(results: readonly ShownCheck[]): void {
+  checks(_results: readonly ShownCheck[], shown: readonly ShownCheck[]): void {
     const signs = { ok: colored('green', '✔'), warning: colored('yellow', '⚠'), failed: colored('red', '✖') };
-    const width = Math.max(...results.map(({ name }) => name.length));
-    for (const { name, status, detail, remedy } of results) {
+    const width = Math.max(...shown.map(({ name }) => name.length));
+    for (const { name, status, detail, remedy } of shown) {
       console.log(
         `  ${signs[status]} ${name.padEnd(width)}  ${status === 'ok' ? colored('dim', detail) : detail}`,
       );
@@ -143,8 +143,8 @@ class PlainReporter implements Reporter {
     console.log(`Warning: ${message}`);
   }
 
-  checks(results: readonly ShownCheck[]): void {
-    for (const { name, status, detail, remedy } of results) {
+  checks(_results: readonly ShownCheck[], shown: readonly ShownCheck[]): void {
+    for (const { name, status, detail, remedy } of shown) {
       console.log(`${status.padEnd('warning'.length)} ${name}: ${detail}`);
       if (status !== 'ok' && remedy) console.log(`${' '.repeat('warning'.length)} ${remedy}`);
     }
@@ -172,8 +172,8 @@ class QuietReporter implements Reporter {
     process.stderr.write(`Warning: ${message}\n`);
   }
 
-  checks(results: readonly ShownCheck[]): void {
-    for (const { name, status, detail, remedy } of results) {
+  checks(_results: readonly ShownCheck[], shown: readonly ShownCheck[]): void {
+    for (const { name, status, detail, remedy } of shown) {
       if (status === 'ok') continue;
       const kind = status === 'failed' ? 'Failed' : 'Warning';
       process.stderr.write(`${kind}: ${name}: ${detail}\n${remedy ? `  ${remedy}\n` : ''}`);
