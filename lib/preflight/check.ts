@@ -24,7 +24,7 @@ export interface CheckContext {
   environment: Environment;
   /** A known_hosts file that the user vouches for. */
   knownHostsFile?: string;
-  /** The login to the jump host; rejects when it fails. Absent without a jump host. */
+  /** The login to the jump host; rejects when it fails. Present only where it is a check of its own. */
   jumpLogin?: Promise<void>;
   /** The host's keys and the connection to it. Absent where the host plays no part. */
   host?: Promise<TrustedHost>;
@@ -132,12 +132,16 @@ export interface FailureOptions {
   listed?: boolean;
 }
 
-/** Throws one error (exit status 3) that shows every failed check; does nothing when there is none. */
+/**
+ * Throws one error (exit status 3) that shows every failed check; does nothing when there is none. A check that was
+ * skipped has failed, too, unless another one tells why.
+ */
 export function throwOnFailures(
-  results: readonly Pick<NamedResult, 'name' | 'status' | 'detail' | 'remedy'>[],
+  results: readonly Omit<NamedResult, 'seconds'>[],
   { listed = false }: FailureOptions = {},
 ): void {
-  const failed = results.filter(({ status }) => status === 'failed');
+  const told = results.filter(({ status }) => status === 'failed');
+  const failed = told.length > 0 ? told : results.filter(({ skipped }) => skipped);
   if (failed.length === 0) return;
   const only = failed.length === 1 ? failed[0] : undefined;
   if (listed) {

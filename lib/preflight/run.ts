@@ -69,7 +69,8 @@ async function logIn({ projectRoot, environment, knownHostsFile, host }: Preflig
   );
   const login = {
     host: connecting,
-    jumpLogin: connecting.then(({ jumpLogin }) => jumpLogin),
+    ...(host === 'examined' &&
+      environment.jump && { jumpLogin: connecting.then(({ jumpLogin }) => jumpLogin) }),
     hostFacts: connecting.then(({ facts }) => facts),
   };
   for (const promise of Object.values(login)) promise.catch(() => {});

@@ -122,6 +122,14 @@ test('yo goboot takes an idea to a live site', async () => {
   }
 });
 
+test('the doctor finds nothing wrong with a live site', async () => {
+  const { exitCode, events, output } = await yo(['goboot:doctor']);
+  expect(exitCode, output).toBe(0);
+  const others = events.filter(({ event, status }) => event === 'check' && status !== 'ok');
+  // A site with the domain of examples never gets a certificate of an authority.
+  expect(others.map(({ name }) => name)).toEqual(['domain']);
+});
+
 test('everything is up, nothing failed, and only SSH and the web server can be reached', async () => {
   expect(await onHost('systemctl --failed --no-legend')).toBe('');
   expect(await onHost('systemctl is-system-running')).toBe('running');

@@ -102,6 +102,12 @@ describe('every failure is shown at once, with exit status 3,', () => {
     expect(() => throwOnFailures(results.slice(1, 2))).not.toThrow();
   });
 
+  test('and nothing goes on when a check was skipped and no other tells why', () => {
+    const skipped = { name: 'sudo', status: 'warning' as const, detail: 'lost', skipped: true as const };
+    expect(() => throwOnFailures([skipped])).toThrowError(expect.objectContaining({ code: 3 }));
+    expect(() => throwOnFailures([skipped, ...results.slice(0, 1)])).toThrowError('git: is missing');
+  });
+
   test('and only by name where the user has seen the list', () => {
     expect(() => throwOnFailures(results, { listed: true })).toThrowError(
       expect.objectContaining({ code: 3, message: '2 of 4 checks failed: git, sudo' }),

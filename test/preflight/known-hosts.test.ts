@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { runChecks } from '../../lib/preflight/check.ts';
 import { hostKeyCheck, knownHostsCheck } from '../../lib/preflight/known-hosts.ts';
+import { examine } from '../../lib/preflight/run.ts';
 import { fingerprints, knownHostsFor } from '../../lib/ssh/known-hosts.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
 import { goodFacts } from '../support/host-facts.ts';
@@ -105,3 +106,29 @@ test('a host key that is seen for the first time is shown, with how to compare i
   });
   expect(await judgeKey(false)).toMatchObject({ status: 'ok', detail: 'SHA256:abc' });
 });
+
+test.each([
+  ['a deploy', 'known', false, 'ssh login'],
+  ['a deploy through a jump host', 'known', true, 'ssh login'],
+  ['a new site', 'examined', false, 'ssh login'],
+  ['a new site through a jump host', 'examined', true, 'jump host login'],
+] as const)(
+  '%s fails once when the given file does not know the host',
+  async (_, host, throughJump, name) => {
+    const given = join(home, 'given');
+    writeFileSync(given, `other.example.com ${newKey()}\n`);
+    const jump = { address: '192.0.2.1', user: 'hop', port: 22 };
+    const { results } = await examine({
+      projectRoot: home,
+      project: { name: 'shop' },
+      environment: sampleEnvironment(throughJump ? { jump } : {}),
+      knownHostsFile: given,
+      scaffolds: true,
+      host,
+    });
+    const failed = results.filter(({ status, name: check }) => status === 'failed' && check !== 'directory');
+    expect(failed).toMatchObject([
+      { name, detail: `The known_hosts file ${JSON.stringify(given)} has no key for every host on the way` },
+    ]);
+  },
+);
