@@ -9,7 +9,7 @@ import isFQDN from 'validator/lib/isFQDN.js';
 import { usageError } from './errors.ts';
 import type { RepositoryVisibility } from './project.ts';
 import { reservedModuleNames } from './reserved-names.ts';
-import { keyKind, wrongKnownHostsLine } from './ssh/file-formats.ts';
+import { keyKind, puttyRemedy, wrongKnownHostsLine } from './ssh/file-formats.ts';
 
 // A Linux user name has at most 32 characters (useradd(8)), and a site's user is called <project>-<environment>.
 const longestProjectName = 20;
@@ -265,7 +265,7 @@ export function validateKeyFile(value: string): string {
   if (kind === 'putty') {
     throw usageError(
       `The key file ${quoted(value)} is a key of PuTTY’s, which ssh cannot read`,
-      `Convert it: puttygen ${value} -O private-openssh -o ${value.replace(/\.ppk$/i, '')}.openssh (in PuTTYgen: Conversions, Export OpenSSH key), and give that.`,
+      puttyRemedy(value),
     );
   }
   if (kind === 'unknown') {

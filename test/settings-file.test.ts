@@ -65,6 +65,15 @@ test('the settings of another generator are no project of ours', () => {
   expect(findProjectRoot(root)).toBeUndefined();
 });
 
+test('a key file that this computer has not is for the checks to tell, together with all else', () => {
+  const root = projectDirectory();
+  const file = join(root, '.yo-rc.json');
+  const stored = JSON.parse(readFileSync(file, 'utf8'));
+  stored['generator-goboot'].environments.production.keyFile = '/somebody/else/key';
+  writeFileSync(file, JSON.stringify(stored));
+  expect(openProject(root).environment.host.keyFile).toBe('/somebody/else/key');
+});
+
 test('outside of a project the message says where one is', () => {
   const directory = temporaryDirectory();
   expect(() => openProject(directory)).toThrowError(

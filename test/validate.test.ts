@@ -209,9 +209,13 @@ describe('a key file', () => {
     expect(validateKeyFile('')).toBe('');
   });
 
-  test('is refused when it does not exist, is a directory, a public key or something else', () => {
+  test('is refused when it does not exist, is a directory, a public key, PuTTY’s or something else', () => {
     const directory = temporaryDirectory();
-    const files = { 'id.pub': 'ssh-ed25519 AAAA me', 'notes.txt': 'hello' };
+    const files = {
+      'id.pub': 'ssh-ed25519 AAAA me',
+      'id.ppk': 'PuTTY-User-Key-File-3: ssh-ed25519',
+      'notes.txt': 'hello',
+    };
     for (const [name, contents] of Object.entries(files)) writeFileSync(join(directory, name), contents);
     mkdirSync(join(directory, 'folder'));
     for (const name of ['missing', 'folder', ...Object.keys(files)]) {

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { SshTarget } from '../project.ts';
-import { type KeyKind, keyKind } from '../ssh/file-formats.ts';
+import { type KeyKind, keyKind, puttyRemedy } from '../ssh/file-formats.ts';
 import {
   agentKeys,
   describePublicKey,
@@ -31,7 +31,7 @@ const refusals: Partial<Record<KeyKind, (path: string) => CheckResult>> = {
   putty: (path) => ({
     status: 'failed',
     detail: `${quoted(path)} is a key of PuTTY’s, which ssh cannot read`,
-    remedy: `Convert it: puttygen ${path} -O private-openssh -o ${path.replace(/\.ppk$/i, '')}.openssh (in PuTTYgen: Conversions, Export OpenSSH key), and give that.`,
+    remedy: puttyRemedy(path),
   }),
   unknown: (path) => ({
     status: 'failed',
@@ -133,7 +133,7 @@ function flawOf(text: string): string | undefined {
 }
 
 function repair(keyFile: string): string {
-  return `Repair it: sed -i -e 's/\\r$//' -e '$a\\' ${keyFile}`;
+  return `Repair it: perl -pi -e 's/\\s*$/\\n/' ${keyFile}`;
 }
 
 function unreadable(keyFile: string, text: string, problem: string): CheckResult {

@@ -20,6 +20,11 @@ export function keyKind(text: string): KeyKind {
   return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/.test(first) ? 'pem' : 'unknown';
 }
 
+/** How a key in PuTTY's format becomes one that ssh reads. */
+export function puttyRemedy(path: string): string {
+  return `Convert it: puttygen ${path} -O private-openssh -o ${path.replace(/\.ppk$/i, '')}.openssh (in PuTTYgen: Conversions, Export OpenSSH key), and give that.`;
+}
+
 /** The first line of a known_hosts text that is none, as sshd(8) describes them; undefined when all are well. */
 export function wrongKnownHostsLine(text: string): string | undefined {
   return text

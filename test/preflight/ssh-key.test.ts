@@ -188,9 +188,9 @@ describe('a key fails', () => {
 
   test('when its line ends are those of Windows, or the last one is missing', async () => {
     const windows = rewrite(makeKey(['ed25519']), (text) => text.replaceAll('\n', '\r\n'));
-    await fails(windows, 'line ends of Windows', 'sed -i');
+    await fails(windows, 'line ends of Windows', 'perl -pi');
     const cut = rewrite(makeKey(['ed25519']), (text) => text.trimEnd());
-    await fails(cut, 'no line end at its end', 'sed -i');
+    await fails(cut, 'no line end at its end', 'perl -pi');
     for (const path of [windows, cut]) {
       const repair = (await judgeKey({ keyFile: path })).remedy?.replace('Repair it: ', '') ?? '';
       execFileSync('sh', ['-c', repair]);
