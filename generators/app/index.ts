@@ -13,7 +13,6 @@ import { Journal } from '../../lib/journal.ts';
 import { nextSteps } from '../../lib/next-steps.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { ignoredChecks } from '../../lib/preflight/check.ts';
-import { allChecks } from '../../lib/preflight/checks.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
 import { defaultEnvironment, type Environment, type Project } from '../../lib/project.ts';
 import { PublishingGenerator } from '../../lib/publishing.ts';
@@ -96,7 +95,7 @@ export default class AppGenerator extends PublishingGenerator {
 
   async prompting(): Promise<void> {
     await this.phase(async () => {
-      this.#ignored = ignoredChecks(this.textOf(switches.ignoreCheck), allChecks);
+      this.#ignored = await ignoredChecks(this.textOf(switches.ignoreCheck));
       const answersFile = this.textOf(switches.answers);
       const [typedName] = this.commandLine.positionals;
       const git = await gitIdentity();

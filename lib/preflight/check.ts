@@ -61,10 +61,12 @@ function flagName(name: string): string {
  * Reads the names of checks whose failure is not to stop a command, separated by commas. Throws a usage error for a
  * name that is none, or of a check that nothing works without.
  */
-export function ignoredChecks(text: string | undefined, checks: readonly Check[]): Set<string> {
-  const ignorable = checks.filter((check) => check.ignorable).map(({ name }) => name);
+export async function ignoredChecks(text: string | undefined): Promise<Set<string>> {
+  if (text === undefined) return new Set();
+  const { ignorableChecks } = await import('./examined-host.ts');
+  const ignorable = ignorableChecks.map(({ name }) => name);
   return new Set(
-    (text ?? '')
+    text
       .split(',')
       .filter((word) => word.trim())
       .map((word) => {

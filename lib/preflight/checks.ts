@@ -1,24 +1,11 @@
-import { aptSourceCheck, packagesCheck } from './apt.ts';
-import { architectureCheck } from './architecture.ts';
-import { caaCheck } from './caa.ts';
 import type { Check } from './check.ts';
-import { clockCheck } from './clock.ts';
-import { diskCheck } from './disk.ts';
-import { domainCheck } from './domain.ts';
-import { gitHubChecks } from './github.ts';
-import { hostKeyCheck, knownHostsCheck } from './known-hosts.ts';
-import { jumpLoginCheck, loginCheck } from './login.ts';
-import { memoryCheck } from './memory.ts';
+import { loginCheck } from './login.ts';
 import { operatingSystemCheck } from './operating-system.ts';
-import { otherSitesCheck } from './other-sites.ts';
 import { projectDirectoryCheck } from './project-directory.ts';
 import { pythonCheck } from './python.ts';
-import { siteNameCheck } from './site-name.ts';
-import { jumpKeyCheck, sshKeyCheck } from './ssh-key.ts';
 import { sudoCheck } from './sudo.ts';
 import { nodeCheck, toolChecks } from './tools.ts';
 import { vaultPasswordCheck } from './vault-password.ts';
-import { webPortsCheck } from './web-ports.ts';
 
 /** What a command is going to do, as far as it decides what can go wrong. */
 export interface Purpose {
@@ -35,48 +22,20 @@ export interface Purpose {
 }
 
 /** The checks of a command, in the order in which they are shown. They run side by side. */
-export function checksFor({ scaffolds, host, throughJump, usesGitHub }: Purpose): Check[] {
+export async function checksFor({ scaffolds, host, throughJump, usesGitHub }: Purpose): Promise<Check[]> {
+  // Loaded only where they are made: a deploy starts without them.
+  const examined = host === 'examined' ? await import('./examined-host.ts') : undefined;
+  const gitHub = usesGitHub ? await import('./github.ts') : undefined;
   return [
     // This computer
     ...toolChecks,
-    ...(host === 'examined' ? [nodeCheck] : []),
+    ...(examined ? [nodeCheck] : []),
     scaffolds ? projectDirectoryCheck : vaultPasswordCheck,
-    ...(usesGitHub ? gitHubChecks : []),
-    ...{ none: [], known: knownHostChecks, examined: examinedHostChecks(throughJump) }[host],
+    ...(gitHub?.gitHubChecks ?? []),
+    ...(host === 'known' ? knownHostChecks : []),
+    ...(examined?.examinedHostChecks(throughJump) ?? []),
   ];
 }
 
 /** What a deploy cannot do without. */
 const knownHostChecks: readonly Check[] = [loginCheck, sudoCheck, operatingSystemCheck, pythonCheck];
-
-function examinedHostChecks(throughJump: boolean): Check[] {
-  return [
-    // The way to the host
-    sshKeyCheck,
-    ...(throughJump ? [jumpKeyCheck] : []),
-    knownHostsCheck,
-    ...(throughJump ? [jumpLoginCheck] : []),
-    loginCheck,
-    hostKeyCheck,
-    // The machine
-    sudoCheck,
-    operatingSystemCheck,
-    architectureCheck,
-    memoryCheck,
-    diskCheck,
-    clockCheck,
-    // What provisioning needs
-    pythonCheck,
-    aptSourceCheck,
-    packagesCheck,
-    // The site
-    webPortsCheck,
-    otherSitesCheck,
-    siteNameCheck,
-    domainCheck,
-    caaCheck,
-  ];
-}
-
-/** Every check that `--ignore-check` may name. */
-export const allChecks: readonly Check[] = [...toolChecks, nodeCheck, ...examinedHostChecks(true)];

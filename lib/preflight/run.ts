@@ -39,7 +39,11 @@ export async function examine(options: PreflightOptions): Promise<PreflightResul
   const { environment } = reachableFromHere(options.environment);
   const login = options.host === 'none' ? undefined : await logIn({ ...options, environment });
   const results = await runChecks(
-    checksFor({ ...options, throughJump: environment.jump !== undefined, usesGitHub: gitHub !== undefined }),
+    await checksFor({
+      ...options,
+      throughJump: environment.jump !== undefined,
+      usesGitHub: gitHub !== undefined,
+    }),
     {
       projectRoot,
       projectName: project.name,

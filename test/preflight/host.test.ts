@@ -20,11 +20,13 @@ const local = [
   'domain',
   'CAA records',
 ];
-const hostChecks: readonly Check[] = checksFor({
-  scaffolds: true,
-  host: 'examined',
-  throughJump: false,
-}).filter(({ name }) => !local.includes(name));
+const hostChecks: readonly Check[] = (
+  await checksFor({
+    scaffolds: true,
+    host: 'examined',
+    throughJump: false,
+  })
+).filter(({ name }) => !local.includes(name));
 
 const context = { projectRoot: '/nowhere', projectName: 'shop', environment: sampleEnvironment() };
 const judge = (facts: Promise<HostFacts>, projectRoot = context.projectRoot) =>
