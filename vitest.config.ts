@@ -7,7 +7,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/rendered/**', 'test/host/**', 'test/e2e/**', 'test/faults/**'],
+          exclude: ['test/github/**', 'test/rendered/**', 'test/host/**', 'test/e2e/**', 'test/faults/**'],
+        },
+      },
+      {
+        test: {
+          name: 'github',
+          include: ['test/github/**/*.test.ts'],
+          testTimeout: 30_000,
         },
       },
       {

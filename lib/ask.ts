@@ -64,7 +64,7 @@ export async function collectAnswers(
     if (question.when && !question.when(answers)) continue;
     const stored = sources.stored[question.name];
     if (stored !== undefined) {
-      assign(answers, question, stored);
+      assign(answers, question, stored, question.validateStored);
       continue;
     }
     const fallback = question.default?.(answers, sources.defaults);
@@ -101,8 +101,13 @@ function acceptsNothing(question: Question): boolean {
   }
 }
 
-function assign(answers: Partial<Answers>, question: Question, value: string): void {
-  Object.assign(answers, { [question.name]: question.validate(value) });
+function assign(
+  answers: Partial<Answers>,
+  question: Question,
+  value: string,
+  validate: Question['validate'] = question.validate,
+): void {
+  Object.assign(answers, { [question.name]: validate(value) });
 }
 
 function ask(prompt: Prompt, question: Question, fallback: string | undefined): Promise<string> {

@@ -11,7 +11,7 @@ import {
   wordsAfterNamespace,
 } from './command-line.ts';
 import { exitCodes, GobootError, toGobootError } from './errors.ts';
-import { type AnswerName, commonSwitches, switches } from './questions.ts';
+import { type AnswerName, commonSwitches, connectionSwitches, switches } from './questions.ts';
 import { createReporter, type Reporter } from './terminal/reporter.ts';
 
 /**
@@ -80,6 +80,16 @@ export abstract class GobootGenerator extends Generator {
     );
   }
 
+  /** Answers about the connection that hold for this run only, by name. */
+  protected connectionFlags(): Partial<Record<AnswerName, string>> {
+    return Object.fromEntries(
+      Object.entries(connectionSwitches).flatMap(([name, flag]) => {
+        const value = this.textOf(flag);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    );
+  }
+
   /** Whether the user sits at a terminal and has not asked to be left alone. */
   protected get mayAsk(): boolean {
     const silent = ['yes', 'json', 'quiet'].some((flag) => this.commandLine.values[flag] === true);
@@ -87,12 +97,20 @@ export abstract class GobootGenerator extends Generator {
   }
 
   /** Asks one question through Yeoman's adapter; nothing of the answer is stored by Yeoman. */
-  protected readonly ask: Prompt = async ({ name, message, default: fallback, validate }) => {
+  protected readonly ask: Prompt = (question) => this.#askAs('input', question);
+
+  /** The same without showing what is typed. */
+  protected readonly askSecret: Prompt = (question) => this.#askAs('password', question);
+
+  async #askAs(
+    type: 'input' | 'password',
+    { name, message, default: fallback, validate }: Parameters<Prompt>[0],
+  ): Promise<string> {
     const answers = await this.prompt<Record<string, string>>([
-      { type: 'input', name, message, ...(fallback && { default: fallback }), validate },
+      { type, name, message, ...(fallback && { default: fallback }), validate },
     ]);
     return answers[name] ?? '';
-  };
+  }
 
   /** Asks for a yes or no; Enter means yes unless something would be lost. */
   protected async confirm(message: string, fallback = true): Promise<boolean> {
@@ -106,6 +124,15 @@ export abstract class GobootGenerator extends Generator {
   protected summarizeFileLog(): void {
     const { log } = this.env.adapter;
     for (const status of ['create', 'identical', 'force'] as const) log[status] = () => log;
+  }
+
+  /** With --check or --dry-run: ends the command here, and says so. Returns whether it has ended. */
+  protected async stopAfterPlan(found: Record<string, unknown> = {}): Promise<boolean> {
+    if (!this.isOn(switches.check) && !this.isOn(switches.dryRun)) return false;
+    await this.cleanUp();
+    this.reporter.result({ status: 'checked', ...found }, ['Nothing was changed.']);
+    this.finish();
+    return true;
   }
 
   /** Makes every phase that is still to come do nothing. */

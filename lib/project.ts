@@ -19,6 +19,17 @@ export interface Environment {
   jump?: SshTarget;
 }
 
+export type RepositoryVisibility = 'private' | 'public';
+
+/** Where the project's repository is on GitHub, as far as the user has said so. */
+export interface GitHubSettings {
+  /** User or organisation; the account of the token when absent. */
+  owner?: string;
+  visibility: RepositoryVisibility;
+  /** Of a GitHub Enterprise Server; GitHub's own when absent. */
+  apiUrl?: string;
+}
+
 export interface Project {
   /** Python identifier: the repository directory and the Python package. */
   name: string;
@@ -26,6 +37,7 @@ export interface Project {
   title: string;
   authorName: string;
   authorEmail: string;
+  github: GitHubSettings;
 }
 
 /** The first environment of every project. */

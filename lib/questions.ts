@@ -1,16 +1,21 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import type { RepositoryVisibility } from './project.ts';
 import {
   expandPath,
   validateAuthor,
   validateDomain,
   validateEmail,
+  validateGitHubOwner,
+  validateGitHubUrl,
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
   validatePort,
   validateProjectName,
+  validateStoredKeyFile,
   validateUser,
+  validateVisibility,
 } from './validate.ts';
 
 /** Everything that `yo goboot` may ask, with its type after validation. */
@@ -28,6 +33,9 @@ export interface Answers {
   jumpUser: string;
   jumpPort: number;
   jumpKeyFile: string;
+  owner: string;
+  visibility: RepositoryVisibility;
+  githubUrl: string;
 }
 
 export type AnswerName = keyof Answers;
@@ -50,6 +58,11 @@ export interface Question<Name extends AnswerName = AnswerName> {
   /** Turns what was typed into an answer or throws a usage error. */
   validate: (value: string) => Answers[Name];
   /**
+   * Reads an answer of an earlier run; `validate` unless given. What depends on this computer, and not on the text, is
+   * left to the checks: another computer may have no such file.
+   */
+  validateStored?: (value: string) => Answers[Name];
+  /**
    * Taken when nothing is typed; without one the question must be answered. Undefined where it follows from an
    * answer that is missing.
    */
@@ -60,6 +73,8 @@ export interface Question<Name extends AnswerName = AnswerName> {
   flagOnly?: boolean;
   /** Where the answer is kept for later commands. */
   keep: 'project' | 'environment' | 'never';
+  /** Not asked where GitHub plays no part; an answer given by flag is kept regardless. */
+  aboutGitHub?: true;
 }
 
 const usualKeyFiles = ['~/.ssh/id_ed25519', '~/.ssh/id_ecdsa', '~/.ssh/id_rsa'];
@@ -151,6 +166,7 @@ export const questions: readonly Question[] = [
     prompt: 'Private SSH key (empty: the keys of your agent)',
     description: 'Private SSH key; the usual one in ~/.ssh, else those of the agent, unless given',
     validate: validateKeyFile,
+    validateStored: validateStoredKeyFile,
     default: usualKeyFile,
     keep: 'environment',
   }),
@@ -190,6 +206,7 @@ export const questions: readonly Question[] = [
     prompt: 'Private SSH key for the jump host',
     description: 'Private SSH key for the jump host; --key-file unless given',
     validate: validateKeyFile,
+    validateStored: validateStoredKeyFile,
     default: ({ keyFile }) => keyFile,
     when: hasJumpHost,
     keep: 'environment',
@@ -205,6 +222,37 @@ export const questions: readonly Question[] = [
     default: () => '',
     flagOnly: true,
     keep: 'never',
+  }),
+  define({
+    name: 'owner',
+    flag: 'owner',
+    prompt: 'GitHub user or organisation that gets the repository (empty: the account of your token)',
+    description:
+      'GitHub user or organisation that owns the repository; the account of your token unless given',
+    validate: validateGitHubOwner,
+    default: () => '',
+    keep: 'project',
+    aboutGitHub: true,
+  }),
+  define({
+    name: 'visibility',
+    flag: 'visibility',
+    prompt: 'Visibility of the repository (private or public)',
+    description: 'Who sees the repository: private or public; private unless given',
+    validate: validateVisibility,
+    default: () => 'private',
+    keep: 'project',
+    aboutGitHub: true,
+  }),
+  define({
+    name: 'githubUrl',
+    flag: 'github-url',
+    prompt: 'URL of GitHub’s API',
+    description: 'URL of the API of a GitHub Enterprise Server; https://api.github.com unless given',
+    validate: validateGitHubUrl,
+    flagOnly: true,
+    keep: 'project',
+    aboutGitHub: true,
   }),
 ];
 
@@ -226,13 +274,38 @@ export const commonSwitches = {
   debug: { flag: 'debug', description: 'Show stack traces' },
 } as const satisfies Record<string, Switch>;
 
+/**
+ * How the user of this computer reaches the hosts, where that differs from what the project says: for one run, and never
+ * stored. By the answer that each stands in for.
+ */
+export const connectionSwitches = {
+  user: { flag: 'user', short: 'U', value: 'USER', description: 'Your account on the server, for this run' },
+  keyFile: { flag: 'key-file', short: 'K', value: 'FILE', description: 'Your private SSH key, for this run' },
+  jumpUser: { flag: 'jump-user', value: 'USER', description: 'Your account on the jump host, for this run' },
+  jumpKeyFile: {
+    flag: 'jump-key-file',
+    value: 'FILE',
+    description: 'Your private SSH key for the jump host, for this run',
+  },
+} as const satisfies Partial<Record<AnswerName, Switch>>;
+
 /** Further flags, each taken by the commands that name it. */
 export const switches = {
   answers: { flag: 'answers', value: 'FILE', description: 'YAML file with answers, named as the flags are' },
   yes: { flag: 'yes', short: 'y', description: 'Take every default and ask nothing' },
   check: { flag: 'check', description: 'Run the checks and change nothing' },
+  ignoreCheck: {
+    flag: 'ignore-check',
+    value: 'NAME',
+    description:
+      'Go on although that check has failed, for example domain; several with commas or given again',
+    repeatable: true,
+  },
   dryRun: { flag: 'dry-run', description: 'Show what would happen and change nothing' },
   force: { flag: 'force', description: 'Overwrite changed files without asking' },
+  skipGitHub: { flag: 'skip-github', description: 'Leave GitHub alone' },
+  resume: { flag: 'resume', description: 'Go on where an earlier run stopped; changed files are left alone' },
+  undo: { flag: 'undo', description: 'Remove what earlier runs created on GitHub, and nothing else' },
   skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
   withDatabase: {
@@ -272,3 +345,17 @@ export const switches = {
   keep: { flag: 'keep', description: 'Keep the throwaway host until it is removed with --remove' },
   remove: { flag: 'remove', description: 'Remove throwaway hosts that were kept' },
 } as const satisfies Record<string, Switch>;
+
+/** Those of `yo goboot`, in the order of its help. */
+export const projectSwitches: readonly Switch[] = [
+  switches.yes,
+  switches.answers,
+  switches.check,
+  switches.ignoreCheck,
+  switches.dryRun,
+  switches.skipGitHub,
+  switches.skipDeploy,
+  switches.resume,
+  switches.undo,
+  switches.force,
+];

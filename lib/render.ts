@@ -3,7 +3,14 @@ import { readFile, stat } from 'node:fs/promises';
 import { join, posix, relative, sep } from 'node:path';
 import ejs from 'ejs';
 import { action } from './actions.ts';
+import { publicKeyList } from './ansible/deploy-public-keys.ts';
 import { encoders } from './encoders.ts';
+import {
+  deploymentSettingsTable,
+  jumpHostAuthorizedKey,
+  prefixedName,
+  workflowSettings,
+} from './github/deployment-settings.ts';
 import { environmentLayer, type Layer, projectLayers } from './layers.ts';
 import { layerPath, packageRoot } from './paths.ts';
 import type { Environment, Project } from './project.ts';
@@ -16,6 +23,11 @@ export interface RenderedFile {
   contents: Buffer;
   /** Permission bits, taken from the template. */
   mode: number;
+}
+
+export interface RenderOptions {
+  /** The public keys that may release the site, as lines of authorized_keys. */
+  deployPublicKeys?: readonly string[];
 }
 
 const templateSuffix = '.ejs';
@@ -47,9 +59,21 @@ async function renderLayer(
   layer: Layer,
   project: Project,
   environment: Environment,
+  { deployPublicKeys = [] }: RenderOptions,
 ): Promise<RenderedFile[]> {
   const directory = layerPath(layer.name);
-  const data = { ...encoders, action, project, environment, gobootVersion };
+  const data = {
+    ...encoders,
+    action,
+    project,
+    environment,
+    gobootVersion,
+    settings: workflowSettings(environment.name),
+    settingsTable: deploymentSettingsTable(),
+    prefix: prefixedName(environment.name, ''),
+    jumpHostLine: jumpHostAuthorizedKey(environment, 'ssh-ed25519 …'),
+    deployPublicKeys: publicKeyList(deployPublicKeys),
+  };
   return Promise.all(
     templateFiles(directory).map(async (path) => {
       const source = join(directory, path);
@@ -75,8 +99,14 @@ async function renderLayer(
  *
  * Throws when a template names a value that does not exist, with the template's line.
  */
-export async function renderProject(project: Project, environment: Environment): Promise<RenderedFile[]> {
+export async function renderProject(
+  project: Project,
+  environment: Environment,
+  options: RenderOptions = {},
+): Promise<RenderedFile[]> {
   const layers = [...projectLayers, environmentLayer(environment)];
-  const rendered = await Promise.all(layers.map((layer) => renderLayer(layer, project, environment)));
+  const rendered = await Promise.all(
+    layers.map((layer) => renderLayer(layer, project, environment, options)),
+  );
   return rendered.flat();
 }

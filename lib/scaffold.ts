@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
 import type { Environment, Project } from './project.ts';
-import { type RenderedFile, renderProject } from './render.ts';
+import { type RenderedFile, type RenderOptions, renderProject } from './render.ts';
 import { sshConfiguration } from './ssh/configuration.ts';
 import { readIfExists } from './ssh/known-hosts.ts';
 import { count } from './terminal/format.ts';
@@ -20,9 +20,10 @@ export async function projectFiles(
   project: Project,
   environment: Environment,
   knownHosts: string,
+  options: RenderOptions = {},
 ): Promise<RenderedFile[]> {
   return [
-    ...(await renderProject(project, environment)),
+    ...(await renderProject(project, environment, options)),
     {
       path: projectPaths.sshConfiguration,
       contents: Buffer.from(sshConfiguration(environment)),

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { GobootError, usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
@@ -87,6 +88,18 @@ export function answersToStore(answers: Answers): { project: Kept; environment: 
   return { project: pick('project'), environment: pick('environment') };
 }
 
+/** Adds answers about the project to those that are stored, and returns whether that changed anything. */
+export async function storeProjectAnswers(projectRoot: string, answers: Kept): Promise<boolean> {
+  const file = join(projectRoot, projectPaths.answers);
+  const before = await readFile(file, 'utf8');
+  const contents = JSON.parse(before);
+  contents[generatorKey].project = { ...contents[generatorKey].project, ...answers };
+  const after = `${JSON.stringify(contents, null, 2)}\n`;
+  if (after === before) return false;
+  await writeFile(file, after);
+  return true;
+}
+
 /** Stored answers of one environment as text, to be validated like everything else. */
 export function storedAsText(
   stored: StoredAnswers,
@@ -120,6 +133,11 @@ export function projectFromAnswers(
       title: projectTitle(answers.projectName),
       authorName: answers.author,
       authorEmail: answers.email,
+      github: {
+        visibility: answers.visibility ?? 'private',
+        ...(answers.owner && { owner: answers.owner }),
+        ...(answers.githubUrl && { apiUrl: answers.githubUrl }),
+      },
     },
     environment: {
       name: environmentName,
@@ -146,9 +164,16 @@ export interface OpenedProject {
 
 /**
  * Finds the project that a directory belongs to and one of its environments, production unless named.
- * Throws a usage error outside of a project and for an environment that it does not have.
+ * What is given for this run stands in for stored answers.
+ *
+ * Throws a usage error outside of a project, for an environment that it does not have, and for given answers that are not
+ * valid.
  */
-export function openProject(directory: string, environmentName: string = defaultEnvironment): OpenedProject {
+export function openProject(
+  directory: string,
+  environmentName: string = defaultEnvironment,
+  given: Partial<Record<AnswerName, string>> = {},
+): OpenedProject {
   const root = findProjectRoot(directory);
   if (!root) {
     throw usageError(
@@ -165,9 +190,10 @@ export function openProject(directory: string, environmentName: string = default
   }
   const values = storedAsText(stored, environmentName);
   const answers = Object.fromEntries(
-    questions.flatMap(({ name, validate }) => {
-      const value = values[name];
-      return value === undefined ? [] : [[name, validate(value)]];
+    questions.flatMap(({ name, validate, validateStored = validate }) => {
+      const [override, value] = [given[name], values[name]];
+      if (override !== undefined) return [[name, validate(override)]];
+      return value === undefined ? [] : [[name, validateStored(value)]];
     }),
   ) as unknown as Answers;
   return { root, ...projectFromAnswers(answers, environmentName) };

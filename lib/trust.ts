@@ -1,5 +1,5 @@
 import { exitCodes, GobootError } from './errors.ts';
-import { type HostFacts, readHostFacts } from './preflight/host-facts.ts';
+import { type HostFacts, type HostFactsDepth, readHostFacts } from './preflight/host-facts.ts';
 import type { Environment } from './project.ts';
 import { openConnection, type SshConnection } from './ssh/connection.ts';
 import { fingerprints, knownHostsFor } from './ssh/known-hosts.ts';
@@ -13,6 +13,8 @@ export interface TrustedHost {
   firstSeen: boolean;
   fingerprints: string[];
   facts: Promise<HostFacts>;
+  /** Whether the jump host lets its user in; tried only where everything is asked of the host. */
+  jumpLogin: Promise<void>;
 }
 
 export interface HostKeySources {
@@ -45,13 +47,27 @@ async function knownKeys(
  * Logs in to the host of an environment. Its key must be one that the project, the given file or the user's own
  * known_hosts file holds; only when none of them knows the host is the key that it shows accepted, and reported.
  *
- * A failed login rejects `facts`, not this function, so that it can be reported among other checks.
+ * A failed login rejects `facts` and `jumpLogin`, not this function, so that it can be reported among other checks.
  */
-export async function connectToHost(environment: Environment, sources: HostKeySources): Promise<TrustedHost> {
+export async function connectToHost(
+  environment: Environment,
+  sources: HostKeySources,
+  depth: HostFactsDepth = 'short',
+): Promise<TrustedHost> {
   const known = await knownKeys(environment, sources);
   const connection = await openConnection(environment, known);
-  const facts = readHostFacts(connection, environment.site);
-  await facts.catch(() => {});
+  const jumpLogin = depth === 'full' ? connection.tryJump() : Promise.resolve();
+  // One after the other: servers lock out whoever fails to log in several times, and two logins at once would each
+  // write down a key that nobody knows yet.
+  const facts = jumpLogin.then(() => readHostFacts(connection, environment.site, depth));
+  await Promise.allSettled([jumpLogin, facts]);
   const knownHosts = await connection.knownHosts();
-  return { connection, knownHosts, firstSeen: !known, fingerprints: await fingerprints(knownHosts), facts };
+  return {
+    connection,
+    knownHosts,
+    firstSeen: !known,
+    fingerprints: await fingerprints(knownHosts),
+    facts,
+    jumpLogin,
+  };
 }

@@ -1,13 +1,15 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { homedir, userInfo } from 'node:os';
+import { join, relative, resolve } from 'node:path';
 import { domainToASCII } from 'node:url';
 // One by one: the whole of validator takes as long to load as all of ours.
 import isEmail from 'validator/lib/isEmail.js';
 import isFQDN from 'validator/lib/isFQDN.js';
 import { usageError } from './errors.ts';
+import type { RepositoryVisibility } from './project.ts';
 import { reservedModuleNames } from './reserved-names.ts';
+import { keyKind, puttyRemedy, wrongKnownHostsLine } from './ssh/file-formats.ts';
 
 // A Linux user name has at most 32 characters (useradd(8)), and a site's user is called <project>-<environment>.
 const longestProjectName = 20;
@@ -155,9 +157,82 @@ export function validateSeconds(value: string, flag: string): number {
   return seconds;
 }
 
+/** Whether a URL's host is this computer itself: the only one that may be talked to without TLS. */
+export function isLoopback(hostname: string): boolean {
+  const bare = hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  return (
+    bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1' || /^127(\.\d+){3}$/.test(bare)
+  );
+}
+
+/**
+ * Checks the base URL of GitHub's API and returns it without a final slash. Throws a usage error.
+ *
+ * The token is sent there, so it must be https, except for this computer itself.
+ */
+export function validateGitHubUrl(value: string): string {
+  const trimmed = value.trim();
+  const refuse = (
+    reason: string,
+    remedy = 'For GitHub Enterprise Server give https://HOST/api/v3; leave it out for github.com.',
+  ) => usageError(`The GitHub URL ${quoted(value)} ${reason}`, remedy);
+  if (!trimmed) throw refuse('is empty');
+  if (!URL.canParse(trimmed) || !/^[a-z]+:\/\//i.test(trimmed)) throw refuse('is not a URL');
+  const url = new URL(trimmed);
+  if (url.username || url.password) {
+    // Not quoted: what stands before the @ may be a token.
+    throw usageError(
+      `The GitHub URL for ${url.host} holds a user name or a password`,
+      'Leave it out: the token comes from GH_TOKEN.',
+    );
+  }
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+    throw refuse('is not https, and the token would be readable on its way', 'Begin it with https://.');
+  }
+  if (url.search || url.hash) throw refuse('has a query or a fragment');
+  const path = url.pathname.replace(/\/+$/, '');
+  if (/^(www\.)?github\.com$/i.test(url.hostname)) {
+    throw refuse('is that of the web pages', 'Leave it out: https://api.github.com is the default.');
+  }
+  return `${url.origin}${path}`;
+}
+
+/**
+ * Checks the name of a GitHub user or organisation; empty means the account of the token. Throws a usage error.
+ *
+ * An account that an enterprise manages has an underscore in its name.
+ */
+export function validateGitHubOwner(value: string): string {
+  const name = value.trim();
+  if (name === '' || /^[a-z\d](?:[a-z\d]|[-_](?=[a-z\d])){0,38}$/i.test(name)) return name;
+  throw usageError(
+    `The GitHub owner ${quoted(value)} is not a name that GitHub gives out`,
+    'Give the name of a user or organisation as it stands in the address of its page, without the address.',
+  );
+}
+
+/** Checks who is to see a repository. Throws a usage error. */
+export function validateVisibility(value: string): RepositoryVisibility {
+  const visibility = value.trim().toLowerCase();
+  if (visibility === 'private' || visibility === 'public') return visibility;
+  throw usageError(`The visibility ${quoted(value)} is not known`, 'Use private or public.');
+}
+
 /** Replaces a leading `~/` by the home directory and makes the path absolute. */
 export function expandPath(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
+}
+
+/**
+ * A path as a colleague's computer can understand it, too: absolute, and with `~/` where it is below the home directory.
+ * ssh takes that from the user database, so `~/` is only written where the environment agrees with it.
+ */
+function portablePath(path: string): string {
+  const absolute = expandPath(path);
+  const home = homedir();
+  const below = relative(home, absolute);
+  const isBelow = below !== '' && !below.startsWith('..') && resolve(home, below) === absolute;
+  return isBelow && userInfo().homedir === home ? `~/${below}` : absolute;
 }
 
 function validateReadableFile(value: string, what: string): string {
@@ -174,23 +249,41 @@ function validateReadableFile(value: string, what: string): string {
 }
 
 /**
- * Checks that a path names a private key, by its first line, and returns the path as it was written.
+ * Checks that a path names a private key, by its first line, and returns the path as other computers understand it.
  * The empty string stands for "the keys of the SSH agent". Throws a usage error.
  */
 export function validateKeyFile(value: string): string {
   if (value.trim() === '') return '';
   const contents = validateReadableFile(value, 'key file');
-  if (/^(ssh-|ecdsa-|sk-)/.test(contents)) {
+  const kind = keyKind(contents);
+  if (kind === 'public' || kind === 'rfc4716') {
     throw usageError(
       `The key file ${quoted(value)} is a public key`,
       `Give the private one, usually ${value.replace(/\.pub$/, '') || 'the same name without .pub'}.`,
     );
   }
-  if (!/^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/.test(contents)) {
+  if (kind === 'putty') {
+    throw usageError(
+      `The key file ${quoted(value)} is a key of PuTTY’s, which ssh cannot read`,
+      puttyRemedy(value),
+    );
+  }
+  if (kind === 'unknown') {
     throw usageError(
       `The key file ${quoted(value)} is not a private SSH key`,
       'Make one with: ssh-keygen -t ed25519',
     );
+  }
+  return portablePath(value);
+}
+
+/**
+ * Checks the path of a key file from an earlier run, which may have been on another computer: the file need not exist
+ * here. Throws a usage error.
+ */
+export function validateStoredKeyFile(value: string): string {
+  if (controlCharacters.test(value)) {
+    throw usageError(`The key file ${quoted(value)} is not a path`, 'Give another one with --key-file.');
   }
   return value;
 }
@@ -198,16 +291,13 @@ export function validateKeyFile(value: string): string {
 /** Checks that a path names a known_hosts file. Throws a usage error. */
 export function validateKnownHostsFile(value: string): string {
   const contents = validateReadableFile(value, 'known_hosts file');
-  const lines = contents.split('\n').filter((line) => line.trim() && !line.startsWith('#'));
-  const wrong = lines.find(
-    (line) => !/^(@\S+\s+)?\S+\s+(ssh|ecdsa|sk)-\S+\s+[A-Za-z0-9+/]+=*(\s|$)/.test(line),
-  );
+  const wrong = wrongKnownHostsLine(contents);
   if (wrong !== undefined) {
     throw usageError(
       `The known_hosts file ${quoted(value)} has a line that is none: ${quoted(wrong.slice(0, 60))}`,
       'Each line is: host key-type key.',
     );
   }
-  if (lines.length === 0) throw usageError(`The known_hosts file ${quoted(value)} holds no key`);
+  if (!/^[^#\s]/m.test(contents)) throw usageError(`The known_hosts file ${quoted(value)} holds no key`);
   return value;
 }

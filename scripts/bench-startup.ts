@@ -23,7 +23,7 @@ export default class extends Generator {
 };
 
 const gobootArguments = [
-  ...['goboot', 'shop', '--skip-deploy', '--yes', '--json'],
+  ...['goboot', 'shop', '--skip-github', '--skip-deploy', '--yes', '--json'],
   ...['--domain=shop.example.com', '--author=Sample Author', '--email=author@example.com', '--user=admin'],
 ];
 

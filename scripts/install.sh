@@ -17,6 +17,7 @@ all_packages=(
   mmdebstrap debian-archive-keyring           # throwaway hosts: making their image
   systemd-container iproute2 nftables         # throwaway hosts: booting it, its network
   openssl                                     # certificates
+  gh                                          # GitHub's own client, against the server that stands in for GitHub
   jq                                          # what the workflows find on GitHub's machines
   chromium fonts-dejavu-core                  # looking at pages
   postgresql rabbitmq-server memcached        # services for the tests of a rendered project

@@ -58,7 +58,7 @@ async function mainJob(directory: string, user: NormalUser): Promise<void> {
       user,
       [
         ...['yo', 'goboot', 'shop', '--domain', 'shop.example.com', '--author', 'Ada Example'],
-        ...['--email', 'ada@example.com', '--skip-deploy', '--yes'],
+        ...['--email', 'ada@example.com', '--skip-github', '--skip-deploy', '--yes'],
       ],
       work,
       env,

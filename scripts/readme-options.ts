@@ -1,17 +1,7 @@
-import { commonSwitches, questions, type Switch, switches } from '../lib/questions.ts';
+import { commonSwitches, projectSwitches, questions, type Switch } from '../lib/questions.ts';
+import { withSection } from './marked-section.ts';
 
-const [start, end] = ['<!-- options: made by npm run update:readme -->', '<!-- /options -->'];
-
-/** The switches of `yo goboot` in the order of its help. */
-const ownSwitches: Switch[] = [
-  switches.yes,
-  switches.answers,
-  switches.check,
-  switches.dryRun,
-  switches.skipDeploy,
-  switches.force,
-  ...Object.values(commonSwitches),
-];
+const marks = { start: '<!-- options: made by npm run update:readme -->', end: '<!-- /options -->' };
 
 function row(flag: string, short: string | undefined, value: string, description: string): string {
   const forms = [short && `\`-${short}\``, `\`--${flag}${value}\``].filter(Boolean).join(', ');
@@ -20,16 +10,13 @@ function row(flag: string, short: string | undefined, value: string, description
 
 /** The README with its table of options made anew from the table of questions. Throws when the place is not marked. */
 export function withOptions(readme: string): string {
-  const [before, rest] = readme.split(start);
-  const after = rest?.split(end)[1];
-  if (before === undefined || after === undefined) throw new Error(`README.md has no ${start} … ${end}`);
   const rows = [
     ...questions.flatMap(({ flag, short, description }) =>
       flag ? [row(flag, short, ` ${flag.toUpperCase().replaceAll('-', '_')}`, description)] : [],
     ),
-    ...ownSwitches.map(({ flag, short, value, description }) =>
-      row(flag, short, value ? ` ${value}` : '', description),
+    ...[...projectSwitches, ...Object.values<Switch>(commonSwitches)].map(
+      ({ flag, short, value, description }) => row(flag, short, value ? ` ${value}` : '', description),
     ),
   ];
-  return `${before}${start}\n| option | meaning |\n|---|---|\n${rows.join('\n')}\n${end}${after}`;
+  return withSection(readme, marks, ['| option | meaning |', '|---|---|', ...rows].join('\n'));
 }

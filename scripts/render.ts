@@ -1,8 +1,8 @@
 // Renders a sample project into a directory, for work on the templates: no questions, no git, no lock file.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { defaultEnvironment, projectTitle, siteName } from '../lib/project.ts';
 import { renderProject } from '../lib/render.ts';
+import { sampleEnvironment, sampleProject } from '../test/support/sample.ts';
 
 const [directory, name = 'shop'] = process.argv.slice(2);
 if (!directory) {
@@ -11,13 +11,8 @@ if (!directory) {
 }
 
 const files = await renderProject(
-  { name, title: projectTitle(name), authorName: 'Sample Author', authorEmail: 'author@example.com' },
-  {
-    name: defaultEnvironment,
-    site: siteName(name, defaultEnvironment),
-    domain: `${name.replaceAll('_', '-')}.example.com`,
-    host: { address: '192.0.2.10', user: 'admin', port: 22 },
-  },
+  sampleProject(name),
+  sampleEnvironment({ domain: `${name.replaceAll('_', '-')}.example.com` }, name),
 );
 for (const file of files) {
   const path = join(resolve(directory), file.path);

@@ -4,7 +4,7 @@
 #   scripts/test.sh              everything, real hosts with Debian 13
 #   scripts/test.sh --full       the same, and real hosts with Debian 12
 #   scripts/test.sh --fast       lint and unit: seconds
-#   scripts/test.sh --only PART  one part: lint, unit, rendered, e2e, newest, host, host-debian12 or faults
+#   scripts/test.sh --only PART  one part: lint, unit, github, rendered, e2e, newest, host, host-debian12 or faults
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/install.sh
@@ -12,7 +12,7 @@ source scripts/install.sh
 # shellcheck source=scripts/workspace.sh
 source scripts/workspace.sh
 
-parts=(lint unit rendered e2e newest host)
+parts=(lint unit github rendered e2e newest host)
 all_parts=("${parts[@]}" host-debian12 faults)
 full_parts=("${parts[@]}" host-debian12)
 
@@ -101,7 +101,7 @@ lint() {
   local status=0
   check npx --no-install biome check . || status=1
   check npx --no-install tsc || status=1
-  check shellcheck scripts/*.sh .ci/run || status=1
+  check shellcheck scripts/*.sh .ci/run lib/preflight/*.sh || status=1
   return "$status"
 }
 

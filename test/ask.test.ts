@@ -70,6 +70,8 @@ test('a user without a jump host is not asked about it, and never for a known_ho
     'port',
     'keyFile',
     'jumpHost',
+    'owner',
+    'visibility',
   ]);
 });
 

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { packageRoot } from '../lib/paths.ts';
+import { withTables } from '../scripts/github-settings.ts';
 import { withOptions } from '../scripts/readme-options.ts';
 
 const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
@@ -9,6 +10,11 @@ const { scripts } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), '
 
 test('the README lists the options that there are', () => {
   expect(withOptions(readme), 'run: npm run update:readme').toBe(readme);
+});
+
+test('the page about GitHub lists the secrets and variables that there are', () => {
+  const page = readFileSync(join(packageRoot, 'docs', 'github.md'), 'utf8');
+  expect(withTables(page), 'run: npm run update:docs').toBe(page);
 });
 
 test('the README names every sub-generator, of which each is a folder', () => {

@@ -1,6 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { collectAnswers } from '../lib/ask.ts';
 import { questions } from '../lib/questions.ts';
 import {
@@ -11,6 +11,7 @@ import {
   projectFromAnswers,
   readStoredAnswers,
 } from '../lib/settings-file.ts';
+import { reachableFromHere } from '../lib/ssh/key-files.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
 const answers = await collectAnswers(questions, {
@@ -64,6 +65,15 @@ test('the settings of another generator are no project of ours', () => {
   expect(findProjectRoot(root)).toBeUndefined();
 });
 
+test('a key file that this computer has not is for the checks to tell, together with all else', () => {
+  const root = projectDirectory();
+  const file = join(root, '.yo-rc.json');
+  const stored = JSON.parse(readFileSync(file, 'utf8'));
+  stored['generator-goboot'].environments.production.keyFile = '/somebody/else/key';
+  writeFileSync(file, JSON.stringify(stored));
+  expect(openProject(root).environment.host.keyFile).toBe('/somebody/else/key');
+});
+
 test('outside of a project the message says where one is', () => {
   const directory = temporaryDirectory();
   expect(() => openProject(directory)).toThrowError(
@@ -112,4 +122,45 @@ test('another project’s directory is refused', () => {
 
 test('a directory without settings has no stored answers', () => {
   expect(readStoredAnswers(temporaryDirectory())).toEqual({ project: {}, environments: {} });
+});
+
+describe('on a colleague’s computer', () => {
+  const stored = () => ({
+    project: answersToStore(answers).project,
+    environments: {
+      production: {
+        ...answersToStore(answers).environment,
+        keyFile: '/home/ada/.ssh/id_ed25519',
+        jumpKeyFile: '~/.ssh/no-such-key',
+      },
+    },
+  });
+
+  test('a project opens although the key files that it names are elsewhere', () => {
+    const { environment } = openProject(projectDirectory(stored()));
+    expect(environment.host.keyFile).toBe('/home/ada/.ssh/id_ed25519');
+    const here = reachableFromHere(environment);
+    expect(here.missingKeyFiles).toEqual(['/home/ada/.ssh/id_ed25519', '~/.ssh/no-such-key']);
+    expect(here.environment.host).toEqual({ address: 'shop.example.com', user: 'debian', port: 22 });
+    expect(here.environment.jump).toEqual({ address: 'jump.example.com', user: 'debian', port: 22 });
+  });
+
+  test('the account and the key of this run stand in for the stored ones, which stay', () => {
+    const root = projectDirectory(stored());
+    const key = join(root, 'my-key');
+    writeFileSync(key, '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+    const before = readFileSync(join(root, '.yo-rc.json'), 'utf8');
+    const given = { user: 'grace', keyFile: key, jumpUser: 'hop', jumpKeyFile: key };
+    const { environment } = openProject(root, 'production', given);
+    expect(environment.host).toMatchObject({ user: 'grace', keyFile: key });
+    expect(environment.jump).toMatchObject({ user: 'hop', keyFile: key });
+    expect(reachableFromHere(environment)).toEqual({ environment, missingKeyFiles: [] });
+    expect(readFileSync(join(root, '.yo-rc.json'), 'utf8')).toBe(before);
+  });
+
+  test('a key file of this run must exist', () => {
+    expect(() =>
+      openProject(projectDirectory(stored()), 'production', { keyFile: '/no/such/key' }),
+    ).toThrowError(expect.objectContaining({ code: 2, message: expect.stringContaining('"/no/such/key"') }));
+  });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { GobootError } from '../lib/errors.ts';
 import { count, formatSeconds } from '../lib/terminal/format.ts';
 import { createReporter, runStep } from '../lib/terminal/reporter.ts';
@@ -68,6 +68,37 @@ test('without a terminal there are plain lines, one per step', async () => {
   await runStep(reporter, 'Lock', async (step) => step.update('working'));
   await expect(runStep(reporter, 'Deploy', async () => Promise.reject(failure))).rejects.toBe(failure);
   expect(stdout).toMatch(/^Lock: done \(0\.0 s\)\nDeploy: failed \(0\.0 s\)\n$/);
+});
+
+describe('checks are shown', () => {
+  const results = [
+    { name: 'git', status: 'ok' as const, detail: '2.39.5', seconds: 0.1 },
+    { name: 'clock', status: 'warning' as const, detail: 'late', remedy: 'Set it.', seconds: 0.2 },
+    { name: 'web ports', status: 'failed' as const, detail: 'taken', remedy: 'Stop it.', seconds: 0.3 },
+  ];
+  const show = (flags: { json: boolean; quiet: boolean }) => createReporter(flags).checks(results, results);
+
+  test('one by one, with what to do about those that are not well', () => {
+    show({ json: false, quiet: false });
+    expect(stdout).toBe(
+      'ok      git: 2.39.5\nwarning clock: late\n        Set it.\nfailed  web ports: taken\n        Stop it.\n',
+    );
+  });
+
+  test('as one object each for programs', () => {
+    show({ json: true, quiet: false });
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events).toEqual(results.map((result) => ({ event: 'check', ...result })));
+  });
+
+  test('only where something is wrong when quiet', () => {
+    show({ json: false, quiet: true });
+    expect(stdout).toBe('');
+    expect(stderr).toBe('Warning: clock: late\n  Set it.\nFailed: web ports: taken\n  Stop it.\n');
+  });
 });
 
 test('times and numbers read well', () => {

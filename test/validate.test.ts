@@ -1,18 +1,22 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, userInfo } from 'node:os';
+import { basename, join, relative } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { GobootError } from '../lib/errors.ts';
 import {
   expandPath,
   validateAuthor,
   validateDomain,
   validateEmail,
+  validateGitHubOwner,
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
   validatePort,
   validateProjectName,
+  validateStoredKeyFile,
   validateUser,
+  validateVisibility,
 } from '../lib/validate.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
@@ -177,13 +181,41 @@ describe('a key file', () => {
     expect(validateKeyFile(path)).toBe(path);
   });
 
+  test('below the home directory is written as other computers understand it', () => {
+    // Where the environment names another home than the user database, ssh would look for `~/` elsewhere.
+    const home = homedir();
+    const directory = mkdtempSync(join(home, '.goboot-test-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, 'key');
+    writeFileSync(path, '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+    const portable = userInfo().homedir === home ? `~/${basename(directory)}/key` : path;
+    expect(validateKeyFile(path)).toBe(portable);
+    expect(validateKeyFile(relative(process.cwd(), path))).toBe(portable);
+    expect(validateKeyFile(`~/${basename(directory)}/key`)).toBe(portable);
+  });
+
+  test('is absolute elsewhere, also where it was typed from the current directory', () => {
+    const path = join(temporaryDirectory(), 'key');
+    writeFileSync(path, '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+    expect(validateKeyFile(relative(process.cwd(), path))).toBe(path);
+  });
+
+  test('of an earlier run may be on another computer', () => {
+    expect(validateStoredKeyFile('/home/ada/.ssh/id')).toBe('/home/ada/.ssh/id');
+    expectRefusal(() => validateStoredKeyFile('/home/a\nHost *'), '/home/a\nHost *');
+  });
+
   test('may be left out, for the keys of the agent', () => {
     expect(validateKeyFile('')).toBe('');
   });
 
-  test('is refused when it does not exist, is a directory, a public key or something else', () => {
+  test('is refused when it does not exist, is a directory, a public key, PuTTY’s or something else', () => {
     const directory = temporaryDirectory();
-    const files = { 'id.pub': 'ssh-ed25519 AAAA me', 'notes.txt': 'hello' };
+    const files = {
+      'id.pub': 'ssh-ed25519 AAAA me',
+      'id.ppk': 'PuTTY-User-Key-File-3: ssh-ed25519',
+      'notes.txt': 'hello',
+    };
     for (const [name, contents] of Object.entries(files)) writeFileSync(join(directory, name), contents);
     mkdirSync(join(directory, 'folder'));
     for (const name of ['missing', 'folder', ...Object.keys(files)]) {
@@ -215,4 +247,26 @@ describe('a known_hosts file', () => {
 
 test('a path may start with the home directory', () => {
   expect(expandPath('~/x')).toBe(join(process.env.HOME ?? '', 'x'));
+});
+
+describe('the owner of a repository', () => {
+  test.each(['octocat', 'The-Octo-Org', 'a', 'ada_corp', ''])('%j is usable', (owner) => {
+    expect(validateGitHubOwner(owner)).toBe(owner);
+  });
+
+  test.each(['-octocat', 'octocat-', 'octo--cat', 'https://github.com/octocat', 'octo cat', 'a'.repeat(40)])(
+    '%j is refused',
+    (owner) => expectRefusal(() => validateGitHubOwner(owner), owner),
+  );
+});
+
+describe('the visibility of a repository', () => {
+  test('is private or public, in any case', () => {
+    expect(validateVisibility(' Public ')).toBe('public');
+    expect(validateVisibility('private')).toBe('private');
+  });
+
+  test.each(['secret', 'internal', ''])('%j is refused', (visibility) =>
+    expectRefusal(() => validateVisibility(visibility), visibility),
+  );
 });

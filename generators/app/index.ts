@@ -1,19 +1,23 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
+import { readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
-import { GobootGenerator } from '../../lib/base.ts';
 import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
 import { deployStep, provisionStep } from '../../lib/deploy/site.ts';
-import { GobootError } from '../../lib/errors.ts';
+import { GobootError, usageError } from '../../lib/errors.ts';
 import { commit, gitIdentity, isRepository } from '../../lib/git.ts';
+import type { PreparedPublication, Publication } from '../../lib/github/publish.ts';
+import { Journal } from '../../lib/journal.ts';
 import { nextSteps } from '../../lib/next-steps.ts';
 import { projectPaths } from '../../lib/paths.ts';
+import { ignoredChecks } from '../../lib/preflight/check.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
 import { defaultEnvironment, type Environment, type Project } from '../../lib/project.ts';
+import { PublishingGenerator } from '../../lib/publishing.ts';
 import { lockPythonPackages } from '../../lib/python-lock.ts';
-import { type Answers, questions, switches } from '../../lib/questions.ts';
+import { type Answers, projectSwitches, questions, switches } from '../../lib/questions.ts';
 import type { RenderedFile } from '../../lib/render.ts';
 import {
   type Comparison,
@@ -30,34 +34,27 @@ import {
   answersToStore,
   findProjectRoot,
   locateProject,
+  openProject,
   projectFromAnswers,
   readStoredAnswers,
   storedAsText,
 } from '../../lib/settings-file.ts';
 import { describeTarget } from '../../lib/ssh/connection.ts';
+import { knownHostsFor } from '../../lib/ssh/known-hosts.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
+import { quoted } from '../../lib/validate.ts';
 import { ensureVaultPassword } from '../../lib/vault.ts';
 import { gobootVersion } from '../../lib/version.ts';
 
-const definition = {
-  questions,
-  switches: [
-    switches.answers,
-    switches.yes,
-    switches.check,
-    switches.dryRun,
-    switches.force,
-    switches.skipDeploy,
-  ],
-  positionals: ['project_name'],
-};
+const definition = { questions, switches: projectSwitches, positionals: ['project_name'] };
 
 const projectNameQuestion = questions.filter(({ name }) => name === 'projectName');
-const otherQuestions = questions.filter(({ name }) => name !== 'projectName');
+const otherQuestions = questions.filter(({ name, aboutGitHub }) => name !== 'projectName' && !aboutGitHub);
+const gitHubQuestions = questions.filter(({ aboutGitHub }) => aboutGitHub);
 
-/** `yo goboot`: ask → check → render → commit → provision → deploy → prove. */
-export default class AppGenerator extends GobootGenerator {
+/** `yo goboot`: ask → check → render → commit → publish → provision → deploy → prove. */
+export default class AppGenerator extends PublishingGenerator {
   #root!: string;
   #answers!: Answers;
   #project!: Project;
@@ -65,17 +62,40 @@ export default class AppGenerator extends GobootGenerator {
   #files!: RenderedFile[];
   #comparison!: Comparison;
   #host: TrustedHost | undefined;
+  #ignored!: Set<string>;
+  #prepared: PreparedPublication | undefined;
+  /** What is about to happen on GitHub, as lines of the plan. */
+  #publishing: string[] = [];
+  #publication: Publication | undefined;
 
   constructor(args: string[], options: BaseOptions) {
     super(args, options, definition);
     this.registerPriorities([
       { priorityName: 'record', before: 'end' },
+      { priorityName: 'publish', before: 'end' },
       { priorityName: 'deploy', before: 'end' },
     ]);
   }
 
+  async initializing(): Promise<void> {
+    await this.phase(async () => {
+      for (const flag of [switches.resume, switches.undo]) {
+        if (this.isOn(flag) && !findProjectRoot(this.env.cwd)) {
+          throw usageError(
+            `--${flag.flag} needs a project, and ${quoted(this.env.cwd)} is not in one`,
+            'Change into the project’s directory.',
+          );
+        }
+      }
+      if (!this.isOn(switches.undo)) return;
+      const { root, project } = openProject(this.env.cwd);
+      await this.undo(root, project);
+    });
+  }
+
   async prompting(): Promise<void> {
     await this.phase(async () => {
+      this.#ignored = await ignoredChecks(this.textOf(switches.ignoreCheck));
       const answersFile = this.textOf(switches.answers);
       const [typedName] = this.commandLine.positionals;
       const git = await gitIdentity();
@@ -96,7 +116,15 @@ export default class AppGenerator extends GobootGenerator {
       });
       this.#root = locateProject(this.env.cwd, projectName, surrounding);
       const stored = storedAsText(readStoredAnswers(this.#root), defaultEnvironment);
-      this.#answers = { ...(await collectAnswers(otherQuestions, { ...sources, stored })), projectName };
+      const { prompt: _, ...silently } = sources;
+      this.#answers = {
+        ...(await collectAnswers(otherQuestions, { ...sources, stored })),
+        ...(await collectAnswers(gitHubQuestions, {
+          ...(this.isOn(switches.skipGitHub) ? silently : sources),
+          stored,
+        })),
+        projectName,
+      };
       const described = projectFromAnswers(this.#answers, defaultEnvironment);
       this.#project = described.project;
       this.#environment = described.environment;
@@ -105,32 +133,47 @@ export default class AppGenerator extends GobootGenerator {
 
   async configuring(): Promise<void> {
     await this.phase(async () => {
+      const gitHub = this.isOn(switches.skipGitHub)
+        ? undefined
+        : await this.lookAtGitHub(this.#project, this.#root);
       const { host } = await runPreflight(this.reporter, {
         projectRoot: this.#root,
         project: this.#project,
         environment: this.#environment,
         scaffolds: true,
-        usesHost: !this.isOn(switches.skipDeploy),
+        host: this.isOn(switches.skipDeploy) ? 'none' : 'examined',
+        ignored: this.#ignored,
+        list: this.isOn(switches.check),
+        ...(gitHub && { gitHub }),
         ...(this.#answers.knownHostsFile && { knownHostsFile: this.#answers.knownHostsFile }),
       });
       this.#host = host;
-      if (host) this.giveBackAtTheEnd(() => host.connection.close());
-      if (host?.firstSeen) {
-        this.reporter.warn(
-          `${this.#environment.host.address} shows its host key for the first time: ${host.fingerprints.join(', ')}`,
-        );
+      if (gitHub) {
+        const { preparePublication, publishPlan } = await import('../../lib/github/publish.ts');
+        this.#prepared = await preparePublication(gitHub, this.#environment, this.#root);
+        this.#publishing = publishPlan({
+          ...this.#prepared,
+          project: this.#project,
+          environment: this.#environment,
+        });
+        // A colleague's token must lead to the same repository.
+        this.#answers.owner = this.#prepared.owner.login;
       }
+      if (host) this.giveBackAtTheEnd(() => host.connection.close());
       this.#files = await projectFiles(
         this.#project,
         this.#environment,
         await extendedKnownHosts(this.#root, host?.knownHosts ?? ''),
+        { deployPublicKeys: await readDeployPublicKeys(this.#root, this.#environment.name) },
       );
       this.#comparison = await compareWithDisk(this.#files, this.#root);
       this.reporter.plan(`${this.#project.title} in ${this.#root}`, this.#plan());
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', ...this.#comparison }, ['Nothing was changed.']);
-        this.finish();
+      if (await this.stopAfterPlan({ ...this.#comparison })) return;
+      if (this.isOn(switches.resume)) {
+        // What differs has been changed by the user since.
+        const { changed } = this.#comparison;
+        this.#files = this.#files.filter(({ path }) => !changed.includes(path));
+        this.#comparison.changed = [];
         return;
       }
       if (!this.mayAsk && !this.isOn(switches.force)) refuseSilentOverwrite(this.#comparison);
@@ -171,6 +214,11 @@ export default class AppGenerator extends GobootGenerator {
   async record(): Promise<void> {
     await this.phase(async () => {
       this.reporter.info(describeComparison(this.#comparison));
+      const deployKey = this.#prepared?.deployKey;
+      if (deployKey) {
+        const { useDeployKey } = await import('../../lib/github/deploy-key.ts');
+        await useDeployKey(this.#root, this.#environment, deployKey);
+      }
       await this.#lock();
       const firstCommit = !isRepository(this.#root);
       await runStep(
@@ -186,12 +234,32 @@ export default class AppGenerator extends GobootGenerator {
               paths: [
                 ...this.#files.map(({ path }) => path),
                 projectPaths.answers,
+                projectPaths.environmentVariables(this.#environment.name),
                 ...(existsSync(join(this.#root, projectPaths.pythonLock)) ? [projectPaths.pythonLock] : []),
               ],
             }),
           }),
         (made) => (made ? undefined : 'nothing to commit'),
       );
+    });
+  }
+
+  async publish(): Promise<void> {
+    await this.phase(async () => {
+      if (!this.#prepared) return;
+      const { publish } = await import('../../lib/github/publish.ts');
+      const context = {
+        ...this.#prepared,
+        projectRoot: this.#root,
+        project: this.#project,
+        environment: this.#environment,
+        knownHosts: await knownHostsFor(this.#environment, join(this.#root, projectPaths.knownHosts)),
+        vaultPassword: await ensureVaultPassword(this.#root, this.#environment.name),
+        journal: Journal.open(this.#root),
+        reporter: this.reporter,
+      };
+      this.#publication = await this.creating(context.journal, () => publish(context));
+      for (const line of this.#publication.missing) this.reporter.warn(line);
     });
   }
 
@@ -209,21 +277,44 @@ export default class AppGenerator extends GobootGenerator {
         provisionFingerprint(this.#root, this.#environment.name),
         this.#host.facts,
       ]);
-      const proof = await runSteps(context, stepsToLive({ project, host: provisioned }));
+      const journal = Journal.open(this.#root);
+      const { site, host } = this.#environment;
+      const proof = await this.creating(journal, () =>
+        journal.create(
+          { kind: 'site', name: site, place: host.address },
+          provisioned ? 'kept' : 'absent',
+          () => runSteps(context, stepsToLive({ project, host: provisioned })),
+        ),
+      );
       await this.cleanUp();
       const { data, lines } = liveResult(context, proof);
-      this.reporter.result({ ...data, project: this.#root }, [...lines, ...this.#nextSteps()]);
+      this.reporter.result({ ...data, ...this.#result() }, [
+        ...lines,
+        ...this.#repositoryLines(),
+        ...this.#nextSteps(),
+      ]);
       this.finish();
     });
   }
 
   async end(): Promise<void> {
     await this.phase(() => {
-      this.reporter.result(
-        { status: 'scaffolded', project: this.#root, ...this.#comparison },
-        this.#nextSteps(),
-      );
+      this.reporter.result({ status: 'scaffolded', ...this.#comparison, ...this.#result() }, [
+        ...this.#repositoryLines(),
+        ...this.#nextSteps(),
+      ]);
     });
+  }
+
+  #result(): Record<string, unknown> {
+    return {
+      project: this.#root,
+      ...(this.#publication && { repository: this.#publication.repository.htmlUrl }),
+    };
+  }
+
+  #repositoryLines(): string[] {
+    return this.#publication ? [`The project is at ${this.#publication.repository.htmlUrl}`, ''] : [];
   }
 
   #nextSteps(): string[] {
@@ -235,6 +326,9 @@ export default class AppGenerator extends GobootGenerator {
     return [
       describeComparison(this.#comparison),
       'Lock the Python packages, commit',
+      ...(this.#publishing.length > 0
+        ? ['On GitHub:', ...this.#publishing.map((line) => `  ${line}`)]
+        : ['GitHub is left alone (--skip-github)']),
       ...(this.#host
         ? [
             `On ${describeTarget(host)}, as https://${domain}/:`,

@@ -16,7 +16,7 @@ import { commit, currentCommit, uncommittedPaths } from '../../lib/git.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { connectToSite } from '../../lib/preflight/run.ts';
 import type { Environment, Project } from '../../lib/project.ts';
-import { switches } from '../../lib/questions.ts';
+import { connectionSwitches, switches } from '../../lib/questions.ts';
 import { extendedKnownHosts } from '../../lib/scaffold.ts';
 import { openProject } from '../../lib/settings-file.ts';
 import { describeTarget } from '../../lib/ssh/connection.ts';
@@ -29,6 +29,7 @@ const definition = {
   questions: [],
   switches: [
     switches.environment,
+    ...Object.values(connectionSwitches),
     switches.provision,
     switches.rollback,
     switches.withDatabase,
@@ -73,7 +74,7 @@ export default class DeployGenerator extends GobootGenerator {
         allowIncompatibleMigrations: this.isOn(switches.allowIncompatibleMigrations),
         ...(wait !== undefined && { wait: validateSeconds(wait, switches.wait.flag) }),
       };
-      const opened = openProject(this.env.cwd, this.textOf(switches.environment));
+      const opened = openProject(this.env.cwd, this.textOf(switches.environment), this.connectionFlags());
       this.#root = opened.root;
       this.#project = opened.project;
       this.#environment = opened.environment;
@@ -83,11 +84,11 @@ export default class DeployGenerator extends GobootGenerator {
   async configuring(): Promise<void> {
     await this.phase(async () => {
       const repository = this.#readRepository();
-      const host = await connectToSite(this.reporter, {
-        root: this.#root,
-        project: this.#project,
-        environment: this.#environment,
-      });
+      const host = await connectToSite(
+        this.reporter,
+        { root: this.#root, project: this.#project, environment: this.#environment },
+        { everything: this.isOn(switches.check) },
+      );
       this.#host = host;
       this.giveBackAtTheEnd(() => host.connection.close());
       const { provisioned } = await host.facts;
@@ -104,17 +105,9 @@ export default class DeployGenerator extends GobootGenerator {
         );
       }
       const { domain, host: target } = this.#environment;
-      this.reporter.plan(
-        `https://${domain}/ on ${describeTarget(target)}, commit ${sha.slice(0, 8)}`,
-        this.#steps.map(({ plan }) => plan),
-      );
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', steps: this.#steps.map(({ plan }) => plan) }, [
-          'Nothing was changed.',
-        ]);
-        this.finish();
-      }
+      const plan = this.#steps.map((step) => step.plan);
+      this.reporter.plan(`https://${domain}/ on ${describeTarget(target)}, commit ${sha.slice(0, 8)}`, plan);
+      await this.stopAfterPlan({ steps: plan });
     });
   }
 

@@ -9,7 +9,7 @@ import {
   withAddresses,
 } from '../../lib/deploy/maintenance.ts';
 import { connectToSite } from '../../lib/preflight/run.ts';
-import { switches } from '../../lib/questions.ts';
+import { connectionSwitches, switches } from '../../lib/questions.ts';
 import { type OpenedProject, openProject } from '../../lib/settings-file.ts';
 import type { SshConnection } from '../../lib/ssh/connection.ts';
 import { describeTarget } from '../../lib/ssh/connection.ts';
@@ -19,6 +19,7 @@ const definition = {
   questions: [],
   switches: [
     switches.environment,
+    ...Object.values(connectionSwitches),
     switches.allow,
     switches.retryAfter,
     switches.message,
@@ -50,7 +51,7 @@ export default class MaintenanceGenerator extends GobootGenerator {
         ...(retryAfter !== undefined && { retryAfter }),
         ...(message !== undefined && { message }),
       });
-      this.#opened = openProject(this.env.cwd, this.textOf(switches.environment));
+      this.#opened = openProject(this.env.cwd, this.textOf(switches.environment), this.connectionFlags());
     });
   }
 
@@ -70,11 +71,7 @@ export default class MaintenanceGenerator extends GobootGenerator {
         off: ['Open the site to everybody'],
       }[action];
       this.reporter.plan(`https://${environment.domain}/ on ${describeTarget(environment.host)}`, plan);
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', steps: plan }, ['Nothing was changed.']);
-        this.finish();
-      }
+      await this.stopAfterPlan({ steps: plan });
     });
   }
 

@@ -42,10 +42,7 @@ export default class RehearseGenerator extends GobootGenerator {
           this.isOn(switches.keep) ? 'Keep it until: yo goboot:rehearse --remove' : 'Remove it',
         ],
       );
-      if (this.isOn(switches.dryRun) || this.isOn(switches.check)) {
-        this.reporter.result({ status: 'checked' }, ['Nothing was changed.']);
-        return;
-      }
+      if (await this.stopAfterPlan()) return;
       const interrupted = new AbortController();
       const interrupt = () => interrupted.abort();
       // Not once: a library that also listens ends the process when it finds itself alone.

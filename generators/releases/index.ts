@@ -8,7 +8,7 @@ import {
   removeReleases,
 } from '../../lib/deploy/releases.ts';
 import { connectToSite } from '../../lib/preflight/run.ts';
-import { switches } from '../../lib/questions.ts';
+import { connectionSwitches, switches } from '../../lib/questions.ts';
 import { type OpenedProject, openProject } from '../../lib/settings-file.ts';
 import type { SshConnection } from '../../lib/ssh/connection.ts';
 import { describeTarget } from '../../lib/ssh/connection.ts';
@@ -16,7 +16,13 @@ import { runStep } from '../../lib/terminal/reporter.ts';
 
 const definition = {
   questions: [],
-  switches: [switches.environment, switches.yes, switches.check, switches.dryRun],
+  switches: [
+    switches.environment,
+    ...Object.values(connectionSwitches),
+    switches.yes,
+    switches.check,
+    switches.dryRun,
+  ],
   positionals: ['action', 'value'],
 };
 
@@ -34,7 +40,7 @@ export default class ReleasesGenerator extends GobootGenerator {
   async initializing(): Promise<void> {
     await this.phase(() => {
       this.#request = releasesRequest(this.commandLine.positionals);
-      this.#opened = openProject(this.env.cwd, this.textOf(switches.environment));
+      this.#opened = openProject(this.env.cwd, this.textOf(switches.environment), this.connectionFlags());
     });
   }
 
@@ -50,11 +56,7 @@ export default class ReleasesGenerator extends GobootGenerator {
           : `Delete all releases but the newest ${this.#request.keep}, and those that are needed`,
       ];
       this.reporter.plan(`https://${environment.domain}/ on ${describeTarget(environment.host)}`, plan);
-      if (this.isOn(switches.check) || this.isOn(switches.dryRun)) {
-        await this.cleanUp();
-        this.reporter.result({ status: 'checked', steps: plan }, ['Nothing was changed.']);
-        this.finish();
-      }
+      await this.stopAfterPlan({ steps: plan });
     });
   }
 

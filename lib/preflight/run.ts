@@ -1,28 +1,30 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { GobootError } from '../errors.ts';
+import type { GitHubFacts } from '../github/facts.ts';
 import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
 import type { OpenedProject } from '../settings-file.ts';
-import { count } from '../terminal/format.ts';
+import { reachableFromHere } from '../ssh/key-files.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { TrustedHost } from '../trust.ts';
-import { type Check, type NamedResult, runChecks, throwOnFailures } from './check.ts';
-import { hostChecks } from './host.ts';
-import { projectDirectoryCheck } from './project-directory.ts';
-import { toolChecks } from './tools.ts';
-import { vaultPasswordCheck } from './vault-password.ts';
+import { type NamedResult, runChecks, summarize, throwOnFailures, withSkippedTogether } from './check.ts';
+import { checksFor, type Purpose } from './checks.ts';
 
-export interface PreflightOptions {
+export interface PreflightOptions extends Omit<Purpose, 'throughJump' | 'usesGitHub'> {
   projectRoot: string;
-  project: Project;
+  project: Pick<Project, 'name'>;
   environment: Environment;
-  /** Whether the project's directory is about to be written. */
-  scaffolds: boolean;
-  /** Whether the host is about to be used. */
-  usesHost: boolean;
   /** A known_hosts file that the user vouches for. */
   knownHostsFile?: string;
+  /** Names of checks whose failure counts as a warning. */
+  ignored?: ReadonlySet<string>;
+  /** What GitHub says, where it takes part. */
+  gitHub?: GitHubFacts;
+  /** Name servers to ask, as `address` or `address:port`; this computer's unless given. */
+  nameServers?: readonly string[];
+  /** Whether the user gets to see every check, and not only what is wrong. */
+  list?: boolean;
 }
 
 export interface PreflightResult {
@@ -31,54 +33,101 @@ export interface PreflightResult {
   host?: TrustedHost;
 }
 
-async function preflight(options: PreflightOptions): Promise<PreflightResult> {
-  const { projectRoot, project, environment, scaffolds, usesHost, knownHostsFile } = options;
-  const checks: Check[] = [
-    ...toolChecks,
-    scaffolds ? projectDirectoryCheck : vaultPasswordCheck,
-    ...(usesHost ? hostChecks : []),
-  ];
-  const connecting = usesHost
-    ? (await import('../trust.ts')).connectToHost(environment, {
-        committed: join(projectRoot, projectPaths.knownHosts),
-        own: join(homedir(), '.ssh', 'known_hosts'),
-        ...(knownHostsFile && { given: knownHostsFile }),
-      })
-    : undefined;
-  const hostFacts = connecting?.then(({ facts }) => facts);
-  hostFacts?.catch(() => {});
-  const results = await runChecks(checks, {
-    projectRoot,
-    projectName: project.name,
-    environment,
-    ...(hostFacts && { hostFacts }),
-  });
-  const host = await connecting?.catch(() => undefined);
+/** Runs the checks of a command and returns what they found, whatever that is. */
+export async function examine(options: PreflightOptions): Promise<PreflightResult> {
+  const { projectRoot, project, knownHostsFile, nameServers, gitHub } = options;
+  const { environment } = reachableFromHere(options.environment);
+  const login = options.host === 'none' ? undefined : await logIn({ ...options, environment });
+  const results = await runChecks(
+    await checksFor({
+      ...options,
+      throughJump: environment.jump !== undefined,
+      usesGitHub: gitHub !== undefined,
+    }),
+    {
+      projectRoot,
+      projectName: project.name,
+      environment,
+      ...(knownHostsFile && { knownHostsFile }),
+      ...(nameServers && { nameServers }),
+      ...(gitHub && { gitHub }),
+      ...login,
+    },
+    options.ignored,
+  );
+  const host = await login?.host.catch(() => undefined);
   return { results, ...(host && { host }) };
 }
 
+/** Begins the login; whether and why it fails is for the checks to tell. */
+async function logIn({ projectRoot, environment, knownHostsFile, host }: PreflightOptions) {
+  const { connectToHost } = await import('../trust.ts');
+  const connecting = connectToHost(
+    environment,
+    {
+      committed: join(projectRoot, projectPaths.knownHosts),
+      own: join(homedir(), '.ssh', 'known_hosts'),
+      ...(knownHostsFile && { given: knownHostsFile }),
+    },
+    host === 'examined' ? 'full' : 'short',
+  );
+  const login = {
+    host: connecting,
+    ...(host === 'examined' &&
+      environment.jump && { jumpLogin: connecting.then(({ jumpLogin }) => jumpLogin) }),
+    hostFacts: connecting.then(({ facts }) => facts),
+  };
+  for (const promise of Object.values(login)) promise.catch(() => {});
+  return login;
+}
+
 /**
- * Looks at everything that could fail later, side by side, before anything is made. Reports it as one step and throws
- * a GobootError (exit status 3) that shows every failure.
+ * Looks at everything that could fail later, side by side, before anything is made. Reports it as one step with the
+ * warnings, or as a list of all checks, and throws a GobootError (exit status 3) that shows every failure.
  */
 export async function runPreflight(reporter: Reporter, options: PreflightOptions): Promise<PreflightResult> {
-  let opened: TrustedHost | undefined;
+  if (options.host !== 'none') {
+    for (const file of reachableFromHere(options.environment).missingKeyFiles) {
+      reporter.warn(
+        `The key file ${file} is not on this computer; the keys of your agent and the usual ones are tried. Name yours with --key-file`,
+      );
+    }
+  }
+  let found: PreflightResult | undefined;
+  const show = () => {
+    if (!found) return;
+    if (options.list) reporter.checks(found.results, withSkippedTogether(found.results));
+    else for (const warning of warningLines(found.results)) reporter.warn(warning);
+  };
   try {
-    return await runStep(
+    const result = await runStep(
       reporter,
       'Check everything first',
       async () => {
-        const result = await preflight(options);
-        opened = result.host;
-        throwOnFailures(result.results);
-        return result;
+        found = await examine(options);
+        throwOnFailures(found.results, { listed: options.list ?? false });
+        return found;
       },
-      ({ results }) => count(results.length, 'check'),
+      ({ results }) => summarize(results),
     );
+    show();
+    return result;
   } catch (error) {
-    await opened?.connection.close();
+    show();
+    await found?.host?.connection.close();
     throw error;
   }
+}
+
+function warningLines(results: readonly NamedResult[]): string[] {
+  return withSkippedTogether(results)
+    .filter(({ status }) => status === 'warning')
+    .map(({ name, detail, remedy }) => `${name}: ${detail}${remedy ? `. ${remedy}` : ''}`);
+}
+
+export interface SiteCheckOptions {
+  /** Asks everything of the host and lists all checks. */
+  everything?: boolean;
 }
 
 /**
@@ -88,13 +137,15 @@ export async function runPreflight(reporter: Reporter, options: PreflightOptions
 export async function connectToSite(
   reporter: Reporter,
   { root, project, environment }: OpenedProject,
+  { everything = false }: SiteCheckOptions = {},
 ): Promise<TrustedHost> {
   const { host } = await runPreflight(reporter, {
     projectRoot: root,
     project,
     environment,
     scaffolds: false,
-    usesHost: true,
+    host: everything ? 'examined' : 'known',
+    list: everything,
   });
   if (!host) throw new GobootError('There is no connection to the host');
   return host;
@@ -110,6 +161,6 @@ export async function runLocalChecks(
     project,
     environment,
     scaffolds: false,
-    usesHost: false,
+    host: 'none',
   });
 }

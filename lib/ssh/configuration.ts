@@ -1,8 +1,9 @@
 import SSHConfig from 'ssh-config';
+import { encoders } from '../encoders.ts';
 import type { Environment, SshTarget } from '../project.ts';
 
-const heading = `# How the machines of this project are reached. Ansible, \`ssh -F ssh_config\` and the deploy workflow read this
-# file from inside the .ansible directory. Host keys are committed in known_hosts beside it.
+const heading = `# How people reach the machines of this project. Ansible and \`ssh -F ssh_config\` read this file from inside the
+# .ansible directory. Host keys are committed in known_hosts beside it. GitHub has settings of its own.
 `;
 
 /** The name under which ssh finds the jump host of a site. */
@@ -16,10 +17,21 @@ function hostBlock(alias: string, target: SshTarget, proxyJump?: string): Record
     HostName: target.address,
     User: target.user,
     Port: String(target.port),
-    ...(target.keyFile ? { IdentityFile: target.keyFile, IdentitiesOnly: 'yes' } : {}),
     ...(proxyJump ? { ProxyJump: proxyJump } : {}),
     ForwardAgent: 'no',
   };
+}
+
+/**
+ * Offers a key file, and then nothing else, where the computer has it. Elsewhere, say on a colleague's, ssh tries the
+ * keys of the agent and the usual ones.
+ */
+function keyBlock(alias: string, keyFile: string): Record<string, string> {
+  const key = { IdentityFile: keyFile, IdentitiesOnly: 'yes' };
+  // These would need to be escaped for ssh as well as for the shell, and differently from release to release.
+  if (/["'\\%$`]/.test(keyFile)) return { Host: alias, ...key };
+  const [, home = '', rest = ''] = keyFile.match(/^(~\/)?(.*)$/) ?? [];
+  return { Match: `originalhost ${alias} exec "test -r ${home}${encoders.sh(rest)}"`, ...key };
 }
 
 export interface SshConfigurationOptions {
@@ -29,6 +41,11 @@ export interface SshConfigurationOptions {
   hostKeyChecking: 'yes' | 'accept-new';
 }
 
+function appendTarget(config: SSHConfig, alias: string, target: SshTarget, proxyJump?: string): void {
+  config.append(hostBlock(alias, target, proxyJump));
+  if (target.keyFile) config.append(keyBlock(alias, target.keyFile));
+}
+
 /** The text of an OpenSSH client configuration for the hosts of one environment. */
 export function sshConfiguration(
   environment: Environment,
@@ -36,8 +53,8 @@ export function sshConfiguration(
 ): string {
   const config = new SSHConfig();
   const jump = environment.jump && jumpAlias(environment.site);
-  if (environment.jump && jump) config.append(hostBlock(jump, environment.jump));
-  config.append(hostBlock(environment.site, environment.host, jump));
+  if (environment.jump && jump) appendTarget(config, jump, environment.jump);
+  appendTarget(config, environment.site, environment.host, jump);
   config.append({
     Host: '*',
     UserKnownHostsFile: options.knownHostsFile,

@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import { GobootError } from '../errors.ts';
 import { type RunResult, run } from '../process.ts';
 import type { Environment, SshTarget } from '../project.ts';
-import { sshConfiguration } from './configuration.ts';
+import { jumpAlias, sshConfiguration } from './configuration.ts';
 
 const connectTimeoutSeconds = 10;
 const commandTimeout = 60_000;
@@ -25,6 +25,11 @@ export interface SshConnection {
     command: string,
     options: { input?: Readable; onLine: (line: string) => void },
   ): Promise<{ exitCode: number; stderr: string; connectionError?: GobootError }>;
+  /**
+   * Logs in to the jump host, as its own user with its own key, and lets it connect to the host's SSH server. Does
+   * nothing without a jump host. Throws a GobootError that names the jump host.
+   */
+  tryJump(): Promise<void>;
   /** The known_hosts lines as they are now, including a key that was just seen for the first time. */
   knownHosts(): Promise<string>;
   /** ssh's arguments for this connection, for programs that call ssh themselves. */
@@ -94,6 +99,24 @@ export async function openConnection(environment: Environment, knownHosts: strin
         ? { ...result, connectionError: connectionError(stderr, environment) }
         : result;
     },
+    async tryJump() {
+      const { host, jump } = environment;
+      if (!jump) return;
+      const address = host.address.includes(':') ? `[${host.address}]` : host.address;
+      const forward = [
+        '-o',
+        'ControlPath=none',
+        '-W',
+        `${address}:${host.port}`,
+        jumpAlias(environment.site),
+      ];
+      const { exitCode, stderr } = await run('ssh', [...connectionOptions, ...forward], {
+        timeout: commandTimeout,
+        timeoutError: () =>
+          new GobootError(`The connection to ${describeTarget(jump)} broke, or its host hangs`),
+      });
+      if (exitCode !== 0) throw connectionError(stderr, environment, jump);
+    },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
     sshArguments: `-F ${configurationFile} ${sharingArguments}`,
     sharingArguments,
@@ -113,10 +136,21 @@ export function describeTarget({ user, address, port }: SshTarget): string {
 interface Symptom {
   pattern: RegExp;
   message: (target: string) => string;
-  remedy: string | ((environment: Environment) => string);
+  remedy: string | ((failed: SshTarget) => string);
 }
 
 const symptoms: readonly Symptom[] = [
+  {
+    pattern: /REVOKED HOST KEY|is marked as revoked/i,
+    message: (target) => `The host key of ${target} is revoked in a known_hosts file`,
+    remedy: 'Do not trust that server: install it anew, or get its new key from its administrator.',
+  },
+  {
+    pattern: /stdio forwarding failed|administratively prohibited/i,
+    message: (target) => `${target} does not lead to the host behind it`,
+    remedy:
+      'Check --host and --port, that the jump host can reach them, and that its sshd allows it (AllowTcpForwarding).',
+  },
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed/i,
     message: (target) => `The host key of ${target} is not the one in known_hosts`,
@@ -131,7 +165,7 @@ const symptoms: readonly Symptom[] = [
   {
     pattern: /UNPROTECTED PRIVATE KEY FILE/,
     message: () => 'The key file can be read by others, and ssh refuses it',
-    remedy: ({ host }) => `Run: chmod 600 ${host.keyFile ?? 'KEY_FILE'}`,
+    remedy: ({ keyFile }) => `Run: chmod 600 ${keyFile ?? 'KEY_FILE'}`,
   },
   {
     pattern: /invalid format|error in libcrypto|no start line/i,
@@ -150,6 +184,12 @@ const symptoms: readonly Symptom[] = [
     remedy: 'Check --port, and that the SSH server runs.',
   },
   {
+    pattern: /Connection (reset|closed) by (?!UNKNOWN)/,
+    message: (target) => `${target} closes the connection before anybody can log in`,
+    remedy:
+      'It may have locked you out after failed logins (fail2ban, PerSourcePenalties of sshd). Wait some minutes and try again.',
+  },
+  {
     pattern: /timed out|No route to host|Network is unreachable/i,
     message: (target) => `${target} does not answer`,
     remedy: 'Check --host and --port, that the server runs, and that its firewall lets you in.',
@@ -157,18 +197,20 @@ const symptoms: readonly Symptom[] = [
   {
     pattern: /Permission denied|Too many authentication failures|No more authentication methods/,
     message: (target) => `${target} did not accept the key`,
-    remedy: ({ host }) =>
-      `Add the public half of ${host.keyFile ?? 'a key of your agent'} to ~/.ssh/authorized_keys of that account, or give another --key-file or --user. A key with a passphrase must be in your agent: ssh-add ${host.keyFile ?? ''}`.trim(),
+    remedy: ({ keyFile }) =>
+      `Add the public half of ${keyFile ?? 'a key of your agent'} to ~/.ssh/authorized_keys of that account, or give another key or user. A key with a passphrase must be in your agent: ssh-add ${keyFile ?? ''}`.trim(),
   },
 ];
 
-function connectionError(stderr: string, environment: Environment): GobootError {
+/** The error of a login: of the given machine, or of the one that ssh tells of. */
+function connectionError(stderr: string, environment: Environment, tried?: SshTarget): GobootError {
   const { host, jump } = environment;
   // ssh tells of the jump host under its own name; whatever does not name it concerns the host behind it.
   const atJump =
     jump !== undefined &&
     (stderr.includes(jump.address) || /stdio forwarding failed|UNKNOWN port/.test(stderr));
-  const target = describeTarget(atJump ? jump : host);
+  const failed = tried ?? (atJump ? jump : host);
+  const target = describeTarget(failed);
   const symptom = symptoms.find(({ pattern }) => pattern.test(stderr));
   if (!symptom) {
     const detail = stderr.trim().split('\n').at(-1) ?? 'ssh gave no reason';
@@ -176,6 +218,6 @@ function connectionError(stderr: string, environment: Environment): GobootError 
       remedy: 'Try the same with ssh -v.',
     });
   }
-  const remedy = typeof symptom.remedy === 'string' ? symptom.remedy : symptom.remedy(environment);
+  const remedy = typeof symptom.remedy === 'string' ? symptom.remedy : symptom.remedy(failed);
   return new GobootError(symptom.message(target), { remedy });
 }

@@ -8,16 +8,24 @@ export function knownHostsName({ address, port }: SshTarget): string {
   return port === 22 ? address : `[${address}]:${port}`;
 }
 
-async function linesFor(target: SshTarget, file: string): Promise<string[]> {
-  const name = knownHostsName(target);
-  const { stdout } = await run('ssh-keygen', ['-F', name, '-f', expandPath(file)]);
+/** One line of a known_hosts file. */
+export interface KnownHostsLine {
+  /** `@revoked` or `@cert-authority`; empty for an ordinary key. */
+  marker: string;
+  /** Type and Base64. */
+  key: string;
+}
+
+/** The lines that a known_hosts file has for a host. */
+export async function knownHostsLines(target: SshTarget, file: string): Promise<KnownHostsLine[]> {
+  const { stdout } = await run('ssh-keygen', ['-F', knownHostsName(target), '-f', expandPath(file)]);
   return stdout
     .split('\n')
     .filter((line) => line.trim() && !line.startsWith('#'))
     .map((line) => {
-      // A user's own file may hold hashed names; a committed file is for people to read.
-      const [, type, key] = line.split(' ');
-      return `${name} ${type} ${key}`;
+      const words = line.split(' ');
+      const marker = words[0]?.startsWith('@') ? (words.shift() ?? '') : '';
+      return { marker, key: words.slice(1, 3).join(' ') };
     });
 }
 
@@ -27,21 +35,32 @@ async function linesFor(target: SshTarget, file: string): Promise<string[]> {
  */
 export async function knownHostsFor(environment: Environment, file: string): Promise<string> {
   const targets = environment.jump ? [environment.jump, environment.host] : [environment.host];
-  const lines = await Promise.all(targets.map((target) => linesFor(target, file)));
-  return lines.every((found) => found.length > 0) ? `${lines.flat().join('\n')}\n` : '';
+  const found = await Promise.all(targets.map((target) => knownHostsLines(target, file)));
+  // A host of which only a revoked key is known counts as known, so that none of its keys is accepted unseen.
+  if (!found.every((lines) => lines.length > 0)) return '';
+  const lines = found.flatMap((ofTarget, index) => {
+    // A user's own file may hold hashed names; a committed file is for people to read.
+    const name = knownHostsName(targets[index] as SshTarget);
+    return ofTarget.map(({ marker, key }) => `${marker ? `${marker} ` : ''}${name} ${key}`);
+  });
+  return `${lines.join('\n')}\n`;
 }
 
 /** The SHA-256 fingerprint of each line of a known_hosts text, with the host's name and the type of the key. */
 export async function fingerprints(knownHosts: string): Promise<string[]> {
-  if (!knownHosts.trim()) return [];
-  const { stdout } = await run('ssh-keygen', ['-l', '-f', '-'], { input: knownHosts });
-  return stdout
+  const lines = knownHosts.split('\n').filter((line) => line.trim() && !line.startsWith('@revoked'));
+  if (lines.length === 0) return [];
+  // ssh-keygen takes a marker for the name of a host.
+  const input = lines.map((line) => line.replace(/^@\S+\s+/, '')).join('\n');
+  const { stdout } = await run('ssh-keygen', ['-l', '-f', '-'], { input: `${input}\n` });
+  const described = stdout
     .trim()
     .split('\n')
     .map((line) => {
       const [, fingerprint, ...rest] = line.split(' ');
       return `${rest.join(' ')} ${fingerprint}`;
     });
+  return [...new Set(described)];
 }
 
 /** Reads a file that may not exist; its absence is the empty text. */

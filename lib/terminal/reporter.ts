@@ -19,9 +19,20 @@ export interface Reporter {
   step(name: string): StepHandle;
   info(message: string): void;
   warn(message: string): void;
+  /** What was found before anything is made, one by one: all of it for programs, and in fewer lines for people. */
+  checks(results: readonly ShownCheck[], shown: readonly ShownCheck[]): void;
   /** The end of a command that succeeded: what there is now, and what to do next. */
   result(data: Record<string, unknown>, lines: readonly string[]): void;
   failure(error: GobootError): void;
+}
+
+/** A check as it is shown. */
+export interface ShownCheck {
+  name: string;
+  status: 'ok' | 'warning' | 'failed';
+  detail: string;
+  remedy?: string;
+  seconds: number;
 }
 
 export type ReporterKind = 'terminal' | 'plain' | 'json' | 'quiet';
@@ -83,6 +94,17 @@ class TerminalReporter implements Reporter {
     console.log(`${colored('yellow', '⚠')} ${message}`);
   }
 
+  checks(_results: readonly ShownCheck[], shown: readonly ShownCheck[]): void {
+    const signs = { ok: colored('green', '✔'), warning: colored('yellow', '⚠'), failed: colored('red', '✖') };
+    const width = Math.max(...shown.map(({ name }) => name.length));
+    for (const { name, status, detail, remedy } of shown) {
+      console.log(
+        `  ${signs[status]} ${name.padEnd(width)}  ${status === 'ok' ? colored('dim', detail) : detail}`,
+      );
+      if (status !== 'ok' && remedy) console.log(`    ${' '.repeat(width)}  ${remedy}`);
+    }
+  }
+
   result(_data: Record<string, unknown>, lines: readonly string[]): void {
     console.log();
     for (const line of lines) console.log(line);
@@ -121,6 +143,13 @@ class PlainReporter implements Reporter {
     console.log(`Warning: ${message}`);
   }
 
+  checks(_results: readonly ShownCheck[], shown: readonly ShownCheck[]): void {
+    for (const { name, status, detail, remedy } of shown) {
+      console.log(`${status.padEnd('warning'.length)} ${name}: ${detail}`);
+      if (status !== 'ok' && remedy) console.log(`${' '.repeat('warning'.length)} ${remedy}`);
+    }
+  }
+
   result(_data: Record<string, unknown>, lines: readonly string[]): void {
     for (const line of lines) console.log(line);
   }
@@ -141,6 +170,14 @@ class QuietReporter implements Reporter {
 
   warn(message: string): void {
     process.stderr.write(`Warning: ${message}\n`);
+  }
+
+  checks(_results: readonly ShownCheck[], shown: readonly ShownCheck[]): void {
+    for (const { name, status, detail, remedy } of shown) {
+      if (status === 'ok') continue;
+      const kind = status === 'failed' ? 'Failed' : 'Warning';
+      process.stderr.write(`${kind}: ${name}: ${detail}\n${remedy ? `  ${remedy}\n` : ''}`);
+    }
   }
 
   result(): void {}
@@ -179,6 +216,10 @@ class JsonReporter implements Reporter {
 
   warn(message: string): void {
     this.#print({ event: 'warning', message });
+  }
+
+  checks(results: readonly ShownCheck[]): void {
+    for (const result of results) this.#print({ event: 'check', ...result });
   }
 
   result(data: Record<string, unknown>): void {

@@ -20,6 +20,7 @@ function commandLine(values: Values): string[] {
   return [
     'goboot',
     name,
+    '--skip-github',
     '--skip-deploy',
     '--yes',
     ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`),
@@ -42,7 +43,7 @@ function invalidValue(flag: string, value: string, what = value): InvalidInput {
 function invalidAnswers(what: string, contents: string, named: string): InvalidInput {
   return {
     what: `answers file: ${what}`,
-    args: ['goboot', 'shop', '--skip-deploy', '--yes', '--answers', 'answers.yaml'],
+    args: ['goboot', 'shop', '--skip-github', '--skip-deploy', '--yes', '--answers', 'answers.yaml'],
     named,
     files: { 'answers.yaml': contents },
   };

@@ -27,7 +27,15 @@ test('--json prints one object per line and nothing else', async () => {
     created: expect.arrayContaining(['manage.py']),
   });
 
-  const refused = await place.yo(['goboot', 'shop', '--json', '--yes', '--skip-deploy', '--port=0']);
+  const refused = await place.yo([
+    'goboot',
+    'shop',
+    '--json',
+    '--yes',
+    '--skip-github',
+    '--skip-deploy',
+    '--port=0',
+  ]);
   expect(refused).toMatchObject({ exitCode: 2, stderr: '' });
   expect(events(refused.stdout)).toEqual([
     expect.objectContaining({ event: 'error', exitCode: 2, message: expect.stringContaining('"0"') }),
@@ -41,7 +49,9 @@ test('--json prints one object per line and nothing else', async () => {
 test('--quiet prints nothing but problems', async () => {
   const place = new Workplace();
   expect(await scaffold(place, { args: ['--quiet'] })).toMatchObject({ stdout: '', stderr: '' });
-  const refused = await place.yo(['goboot', '-q', '--skip-deploy', '--port=0'], { cwd: 'shop' });
+  const refused = await place.yo(['goboot', '-q', '--skip-github', '--skip-deploy', '--port=0'], {
+    cwd: 'shop',
+  });
   expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
   expect(refused.stderr).toContain('"0"');
 });

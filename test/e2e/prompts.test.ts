@@ -14,7 +14,7 @@ test.each([{ newerNode: false }, { newerNode: true }])(
   'a conversation, newer Node: $newerNode',
   async (options) => {
     const place = new Workplace();
-    const terminal = await place.terminal(['goboot', '--skip-deploy'], options);
+    const terminal = await place.terminal(['goboot', '--skip-github', '--skip-deploy'], options);
 
     // A wrong answer is explained at once, and can be corrected where it stands.
     await answer(terminal, 'Project name', 'my-shop');
@@ -59,6 +59,7 @@ test('only what is missing is asked', async () => {
   const terminal = await place.terminal([
     'goboot',
     'shop',
+    '--skip-github',
     '--skip-deploy',
     '--domain=shop.example.com',
     '--author=Ada Example',
@@ -95,6 +96,7 @@ test.each(['Project name', 'Author', 'Go ahead?'])(
     const rest = ['--port=22', '--key-file=', '--jump-host='];
     const terminal = await place.terminal([
       'goboot',
+      '--skip-github',
       '--skip-deploy',
       ...answered,
       ...(question === 'Go ahead?' ? [...complete, ...rest] : []),
@@ -115,6 +117,7 @@ test('a changed file is shown and its owner decides', async () => {
     'goboot',
     'shop',
     '--yes',
+    '--skip-github',
     '--skip-deploy',
     '--domain=shop.example.com',
     '--author=Ada Example',
@@ -122,7 +125,7 @@ test('a changed file is shown and its owner decides', async () => {
   ]);
   expect(first.exitCode).toBe(0);
   await place.run(['sh', '-c', 'echo "Mine now." > README.md'], { cwd: 'shop' });
-  const terminal = await place.terminal(['goboot', '--skip-deploy'], { cwd: 'shop' });
+  const terminal = await place.terminal(['goboot', '--skip-github', '--skip-deploy'], { cwd: 'shop' });
   await terminal.waitFor('1 changed file: README.md');
   await answer(terminal, 'Go ahead?', '');
   await terminal.waitFor('Overwrite README.md');

@@ -51,7 +51,7 @@ test('on a newer Node, with the defaults that git knows', async () => {
   const node = await place.run(['node', '--version'], { newerNode: true });
   expect(Number(/^v(\d+)/.exec(node.stdout)?.[1])).toBeGreaterThanOrEqual(24);
   const result = await place.yo(
-    ['goboot', '--yes', '--skip-deploy', '--domain', 'shop.example.com', 'shop'],
+    ['goboot', '--yes', '--skip-github', '--skip-deploy', '--domain', 'shop.example.com', 'shop'],
     { newerNode: true },
   );
   expect(result).toMatchObject({ exitCode: 0, stderr: '' });
@@ -76,7 +76,15 @@ test('an answers file, overruled by a flag', async () => {
       'jump-user: guest',
     ].join('\n'),
   );
-  const result = await place.yo(['goboot', '--answers', 'answers.yaml', '--skip-deploy', '--port', '2222']);
+  const result = await place.yo([
+    'goboot',
+    '--answers',
+    'answers.yaml',
+    '--skip-github',
+    '--skip-deploy',
+    '--port',
+    '2222',
+  ]);
   expect(result).toMatchObject({ exitCode: 0, stderr: '' });
   expect(settings(place)).toMatchObject({
     project: { projectName: 'shop', author: 'Zoë O\'Brien "Z"', email: 'zoe@example.com' },
@@ -149,7 +157,7 @@ test('rendering again: identical, changed, elsewhere', async () => {
       ),
     );
 
-  const again = await place.yo(['goboot', '--yes', '--skip-deploy'], { cwd: 'shop' });
+  const again = await place.yo(['goboot', '--yes', '--skip-github', '--skip-deploy'], { cwd: 'shop' });
   expect(again).toMatchObject({ exitCode: 0, stderr: '' });
   expect(again.stdout).toMatch(/^ {2}\d+ identical files$/m);
   expect(again.stdout).toMatch(/Commit: done, nothing to commit/);
@@ -157,7 +165,9 @@ test('rendering again: identical, changed, elsewhere', async () => {
   expect(withoutGit(place.listing())).toEqual(withoutGit(untouched));
 
   mkdirSync(join(place.cwd, 'shop', 'pages', 'deeper'));
-  const inside = await place.yo(['goboot', '--yes', '--skip-deploy'], { cwd: 'shop/pages/deeper' });
+  const inside = await place.yo(['goboot', '--yes', '--skip-github', '--skip-deploy'], {
+    cwd: 'shop/pages/deeper',
+  });
   expect(inside.exitCode).toBe(0);
   expect(inside.stdout).toMatch(/^ {2}\d+ identical files$/m);
   expect(readdirSync(join(place.cwd, 'shop', 'pages', 'deeper'))).toEqual([]);
@@ -171,13 +181,15 @@ test('rendering again: identical, changed, elsewhere', async () => {
   writeFile(place, 'shop/README.md', 'Mine now.\n');
   writeFile(place, 'shop/notes.txt', 'Not committed yet.\n');
   const beforeConflict = place.listing();
-  const refused = await place.yo(['goboot', '--yes', '--skip-deploy'], { cwd: 'shop' });
+  const refused = await place.yo(['goboot', '--yes', '--skip-github', '--skip-deploy'], { cwd: 'shop' });
   expect(refused.exitCode).toBe(2);
   expect(refused.stderr).toContain('README.md');
   expect(refused.stderr).toContain('--force');
   expect(place.listing()).toEqual(beforeConflict);
 
-  const forced = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], { cwd: 'shop' });
+  const forced = await place.yo(['goboot', '--yes', '--skip-github', '--skip-deploy', '--force'], {
+    cwd: 'shop',
+  });
   expect(forced).toMatchObject({ exitCode: 0, stderr: '' });
   expect(projectFile(place, 'README.md')).not.toContain('Mine now');
   // The user's own work in progress is not swept into goboot's commit.
@@ -198,7 +210,9 @@ test.concurrent.each(['--dry-run', '--check'])(
     await scaffold(place);
     writeFile(place, 'shop/README.md', 'Mine now.\n');
     const changed = place.listing();
-    const inside = await place.yo(['goboot', '--yes', '--skip-deploy', flag], { cwd: 'shop' });
+    const inside = await place.yo(['goboot', '--yes', '--skip-github', '--skip-deploy', flag], {
+      cwd: 'shop',
+    });
     expect(inside).toMatchObject({ exitCode: 0, stderr: '' });
     expect(inside.stdout).toContain('1 changed file: README.md');
     expect(place.listing()).toEqual(changed);

@@ -65,8 +65,11 @@ test('rendering again keeps the vault and its password', async () => {
   await scaffold(place);
   const files = ['.ansible/vault_password', '.ansible/inventory/production/group_vars/all/vault.yml'];
   const before = files.map((file) => projectFile(place, file));
-  await place.yo(['goboot', '--yes', '--skip-deploy', '--force', '--domain=other.example.com'], {
-    cwd: 'shop',
-  });
+  await place.yo(
+    ['goboot', '--yes', '--skip-github', '--skip-deploy', '--force', '--domain=other.example.com'],
+    {
+      cwd: 'shop',
+    },
+  );
   expect(files.map((file) => projectFile(place, file))).toEqual(before);
 });

@@ -62,7 +62,17 @@ describe('the command line is taken as it was typed', () => {
   test.concurrent('short forms reach the generator', async () => {
     const place = new Workplace();
     const { exitCode, stdout } = await place.yo([
-      ...['goboot', 'shop', '-y', '--skip-deploy', '-A', 'Ada Example', '-E', 'ada@example.com'],
+      ...[
+        'goboot',
+        'shop',
+        '-y',
+        '--skip-github',
+        '--skip-deploy',
+        '-A',
+        'Ada Example',
+        '-E',
+        'ada@example.com',
+      ],
       ...['-D', 'shop.example.com', '-H', '192.0.2.7', '-U', 'debian', '-P', '2222', '--dry-run'],
     ]);
     expect(exitCode).toBe(0);
@@ -115,9 +125,12 @@ describe('an error whose code is a text does not crash yo', () => {
     rmSync(blocked, { recursive: true });
     writeFileSync(blocked, '');
     giveTo(place.user, blocked);
-    const { exitCode, stdout, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], {
-      cwd: 'shop',
-    });
+    const { exitCode, stdout, stderr } = await place.yo(
+      ['goboot', '--yes', '--skip-github', '--skip-deploy', '--force'],
+      {
+        cwd: 'shop',
+      },
+    );
     expect(`${stdout}${stderr}`).not.toMatch(/^\s+at |node:internal|ERR_INVALID_ARG_TYPE/m);
     expect(stderr).toContain('templates');
     expect([1, 2, 3]).toContain(exitCode);
@@ -128,9 +141,12 @@ describe('an error whose code is a text does not crash yo', () => {
     await scaffold(place);
     const path = join(place.cwd, 'shop', 'pages');
     await place.run(['sh', '-c', 'rm pages/urls.py && chmod 0555 pages'], { cwd: 'shop' });
-    const { exitCode, stdout, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy', '--force'], {
-      cwd: 'shop',
-    });
+    const { exitCode, stdout, stderr } = await place.yo(
+      ['goboot', '--yes', '--skip-github', '--skip-deploy', '--force'],
+      {
+        cwd: 'shop',
+      },
+    );
     await place.run(['chmod', '0755', 'pages'], { cwd: 'shop' });
     expect(`${stdout}${stderr}`).not.toMatch(/^\s+at |node:internal|ERR_INVALID_ARG_TYPE/m);
     expect(stderr).toContain(path);
@@ -141,7 +157,9 @@ describe('an error whose code is a text does not crash yo', () => {
     const place = new Workplace();
     await scaffold(place);
     await place.run(['sh', '-c', 'echo "{" > .yo-rc.json'], { cwd: 'shop' });
-    const { exitCode, stderr } = await place.yo(['goboot', '--yes', '--skip-deploy'], { cwd: 'shop' });
+    const { exitCode, stderr } = await place.yo(['goboot', '--yes', '--skip-github', '--skip-deploy'], {
+      cwd: 'shop',
+    });
     expect(stderr).toContain('.yo-rc.json');
     expect(stderr).not.toMatch(/^\s+at |node:internal/m);
     expect([1, 2, 3]).toContain(exitCode);
@@ -160,7 +178,9 @@ describe('a project is found from inside it', () => {
 
     const deeper = join('shop', 'pages', 'deeper');
     mkdirSync(join(place.cwd, deeper));
-    const again = await place.yo(['goboot', '--dry-run', '--yes', '--skip-deploy'], { cwd: deeper });
+    const again = await place.yo(['goboot', '--dry-run', '--yes', '--skip-github', '--skip-deploy'], {
+      cwd: deeper,
+    });
     expect(again).toMatchObject({
       exitCode: 0,
       stdout: expect.stringContaining(`Shop in ${place.cwd}/shop\n`),

@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import helpers from 'yeoman-test';
 import AppGenerator from '../../generators/app/index.ts';
+import { addDeployPublicKey, readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
+import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const flags = {
@@ -11,6 +13,7 @@ const flags = {
   author: 'Ada',
   email: 'ada@example.com',
   'skip-deploy': true,
+  'skip-github': true,
   yes: true,
   quiet: true,
 };
@@ -91,6 +94,28 @@ test('a new answer is rendered and committed on a second run; a user’s other c
     '.yo-rc.json',
   ]);
   expect(git(root, 'status', '--porcelain')).toBe('?? notes.txt');
+});
+
+test('a colleague renders again, without the key file that the project names, and nothing changes', async () => {
+  const directory = temporaryDirectory();
+  const key = join(temporaryDirectory(), 'ada');
+  writeFileSync(key, '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+  const root = await scaffold(directory, { 'key-file': key });
+  rmSync(key);
+  await scaffold(directory);
+  expect(git(root, 'rev-list', '--count', 'HEAD')).toBe('1');
+  expect(readFileSync(join(root, '.yo-rc.json'), 'utf8')).toContain(key);
+});
+
+test('the deploy key stays when the project is rendered again', async () => {
+  const directory = temporaryDirectory();
+  const root = await scaffold(directory);
+  const { publicKey } = makeDeployKeyPair('shop-production');
+  await addDeployPublicKey(root, 'production', publicKey);
+  git(root, 'commit', '--quiet', '--all', '--message', 'Let GitHub deploy');
+  await scaffold(directory);
+  expect(git(root, 'rev-list', '--count', 'HEAD')).toBe('2');
+  expect(await readDeployPublicKeys(root, 'production')).toEqual([publicKey]);
 });
 
 test('a file that the user changed is not overwritten in silence', async () => {

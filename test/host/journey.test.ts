@@ -1,16 +1,23 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { addDeployPublicKey } from '../../lib/ansible/deploy-public-keys.ts';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
+import { deploymentValues } from '../../lib/github/deployment-settings.ts';
+import { projectPaths } from '../../lib/paths.ts';
 import { runOrThrow } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
+import { openProject } from '../../lib/settings-file.ts';
+import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
+import { knownHostsFor } from '../../lib/ssh/known-hosts.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { type LoadResult, startLoad } from '../support/load.ts';
+import { giveTo } from '../support/normal-user.ts';
 import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
 import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
-import { readWorkflows, runSteps, type Workflow } from '../support/workflows.ts';
+import { readWorkflows, runSteps, settingsAsVariables, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site, from an idea to its tenth day: the tests build on each other, in this order.
@@ -39,8 +46,8 @@ interface Run {
   output: string;
 }
 
-async function yo(args: string[], cwd = 'shop'): Promise<Run> {
-  const { exitCode, stdout, stderr } = await place.yo([...args, '--json'], { cwd });
+async function yo(args: string[], cwd = 'shop', at = place): Promise<Run> {
+  const { exitCode, stdout, stderr } = await at.yo([...args, '--json'], { cwd });
   const events = stdout
     .split('\n')
     .filter(Boolean)
@@ -66,6 +73,7 @@ test('yo goboot takes an idea to a live site', async () => {
       'goboot',
       'shop',
       '--yes',
+      '--skip-github',
       `--domain=${domain}`,
       '--author=Ada Example',
       '--email=ada@example.com',
@@ -112,6 +120,14 @@ test('yo goboot takes an idea to a live site', async () => {
   for (const secret of secrets) {
     for (const [where, text] of Object.entries(places)) expect(text.includes(secret), where).toBe(false);
   }
+});
+
+test('the doctor finds nothing wrong with a live site', async () => {
+  const { exitCode, events, output } = await yo(['goboot:doctor']);
+  expect(exitCode, output).toBe(0);
+  const others = events.filter(({ event, status }) => event === 'check' && status !== 'ok');
+  // A site with the domain of examples never gets a certificate of an authority.
+  expect(others.map(({ name }) => name)).toEqual(['domain']);
 });
 
 test('everything is up, nothing failed, and only SSH and the web server can be reached', async () => {
@@ -205,12 +221,11 @@ test('a release that does not start leaves the old one live and says why', async
 });
 
 test('the deploy workflow releases with a key that can do nothing else', async () => {
-  const key = join(place.user.home, 'deploy-key');
-  await place.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'deploy', '-f', key]);
-  const publicKey = readFileSync(`${key}.pub`, 'utf8').trim();
-  await commitChange('.ansible/inventory/production/group_vars/all/main.yml', (text) =>
-    text.replace('deploy_public_keys: []', `deploy_public_keys: [${JSON.stringify(publicKey)}]`),
-  );
+  const root = join(place.cwd, 'shop');
+  const { environment } = openProject(root);
+  const pair = makeDeployKeyPair(site);
+  expect(await addDeployPublicKey(root, environment.name, pair.publicKey)).toBe(true);
+  await git(place, 'commit', '--quiet', '--all', '--message', 'Let GitHub deploy');
   const provisioned = await yo(['goboot:deploy', '--yes']);
   expect(provisioned.exitCode, provisioned.output).toBe(0);
 
@@ -224,10 +239,16 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   await runOrThrow('git', ['clone', '--quiet', '--branch', 'main', bundle, clone], { failure: 'No clone' });
   const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
   const summary = join(runner, 'summary.md');
+  const onGithub = {
+    environment,
+    deployPrivateKey: pair.privateKey,
+    vaultPassword: 'open sesame',
+    knownHosts: await knownHostsFor(environment, join(root, projectPaths.knownHosts)),
+  };
   await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {
     cwd: clone,
     env: {
-      DEPLOY_SSH_KEY: readFileSync(key, 'utf8'),
+      ...settingsAsVariables(deploymentValues(onGithub, 'environment')),
       RUNNER_TEMP: runner,
       GITHUB_WORKSPACE: clone,
       GITHUB_ACTOR: 'ada',
@@ -237,6 +258,9 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   expect(readFileSync(summary, 'utf8')).toContain('**deployed**');
   expect((await health()).release).toContain((await git(place, 'rev-parse', '--short=8', 'HEAD')).trim());
 
+  const key = join(place.user.home, 'deploy-key');
+  writeFileSync(key, pair.privateKey, { mode: 0o600 });
+  giveTo(place.user, key);
   const login = [
     ...['ssh', '-F', 'none', '-i', key, '-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes'],
     // One connection for all: the firewall limits how many new ones may come.
@@ -256,6 +280,45 @@ test('the deploy workflow releases with a key that can do nothing else', async (
     expect(attempt.exitCode, command).toBe(2);
     expect(attempt.stderr).toContain('this account runs only');
   }
+});
+
+test('a colleague with a clone, the vault password and a key of their own runs every command', async () => {
+  await allowManyLogins(host);
+  const colleague = new Workplace();
+  const bundle = join(colleague.temporary, 'shop.bundle');
+  await git(place, 'bundle', 'create', '--quiet', join(place.temporary, 'shop.bundle'), 'main');
+  copyFileSync(join(place.temporary, 'shop.bundle'), bundle);
+  giveTo(colleague.user, bundle);
+  await colleague.run(['git', 'clone', '--quiet', '--branch', 'main', bundle, 'shop']);
+  const locked = await yo(['goboot:deploy', '--yes', '--check'], 'shop', colleague);
+  expect(locked.exitCode, locked.output).toBe(3);
+  expect(locked.result.message).toContain('.ansible/vault_password is missing');
+  const password = join(colleague.cwd, 'shop', projectPaths.vaultPassword);
+  writeFileSync(password, projectFile(place, projectPaths.vaultPassword), { mode: 0o600 });
+  giveTo(colleague.user, password);
+
+  // The key file that the project names is on the other computer only.
+  const theirs = host.keyFileFor(place);
+  const key = join(colleague.user.home, 'key');
+  renameSync(theirs, key);
+  onTestFinished(() => renameSync(key, theirs));
+  const lost = await yo(['goboot:releases', '--yes'], 'shop', colleague);
+  expect(lost.exitCode, lost.output).toBe(3);
+  const warnings = lost.events.filter(({ event }) => event === 'warning').map(({ message }) => message);
+  expect(warnings).toEqual([expect.stringContaining(`The key file ${theirs} is not on this computer`)]);
+  expect(lost.result).toMatchObject({ message: expect.stringContaining('did not accept the key') });
+
+  const mine = [`--key-file=${key}`, '--yes'];
+  for (const command of [
+    ['goboot:releases'],
+    ['goboot:maintenance', 'status'],
+    ['goboot:deploy', '--provision'],
+  ]) {
+    const { exitCode, output } = await yo([...command, ...mine], 'shop', colleague);
+    expect(exitCode, output).toBe(0);
+    expect(output).not.toContain(theirs);
+  }
+  expect((await colleague.run(['git', 'status', '--porcelain'], { cwd: 'shop' })).stdout).toBe('');
 });
 
 test('after a reboot the site is back by itself', async () => {

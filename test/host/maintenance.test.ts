@@ -37,7 +37,15 @@ beforeAll(async () => {
   await place.run(['git', 'config', '--global', 'user.email', 'ada@example.com']);
   const live = await yo(
     [
-      ...['goboot', 'shop', '--yes', `--domain=${domain}`, '--author=Ada Example', '--email=ada@example.com'],
+      ...[
+        'goboot',
+        'shop',
+        '--yes',
+        '--skip-github',
+        `--domain=${domain}`,
+        '--author=Ada Example',
+        '--email=ada@example.com',
+      ],
       ...[`--host=${host.address}`, `--user=${host.user}`, `--key-file=${host.keyFileFor(place)}`],
       `--known-hosts-file=${host.knownHostsFileFor(place)}`,
     ],

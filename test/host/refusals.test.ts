@@ -1,10 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
+import { deploymentValues, jumpHostAuthorizedKey } from '../../lib/github/deployment-settings.ts';
+import { run } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
+import { renderProject } from '../../lib/render.ts';
+import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { giveTo } from '../support/normal-user.ts';
+import { sampleEnvironment, sampleProject } from '../support/sample.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
+import { deployPreparation, settingsAsVariables } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 let session: Rehearsal;
@@ -43,7 +51,7 @@ function strangeKey(place: Workplace, passphrase = ''): string {
 async function refusal(place: Workplace, replaced: Record<string, string> = {}): Promise<string> {
   const flags = flagsFor(place, replaced);
   const before = place.listing();
-  const { exitCode, stderr } = await place.yo(['goboot', 'shop', '--yes', ...flags]);
+  const { exitCode, stderr } = await place.yo(['goboot', 'shop', '--yes', '--skip-github', ...flags]);
   expect(stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
   expect(exitCode, stderr).toBe(3);
   expect(place.listing()).toEqual(before);
@@ -55,7 +63,14 @@ test('a host that is as it should be passes every check, and --check changes not
   const place = new Workplace();
   const flags = flagsFor(place);
   const before = place.listing();
-  const { exitCode, stdout } = await place.yo(['goboot', 'shop', '--yes', '--check', ...flags]);
+  const { exitCode, stdout } = await place.yo([
+    'goboot',
+    'shop',
+    '--yes',
+    '--skip-github',
+    '--check',
+    ...flags,
+  ]);
   expect(exitCode).toBe(0);
   expect(stdout).toContain('Nothing was changed.');
   expect(place.listing()).toEqual(before);
@@ -153,7 +168,14 @@ describe('a jump host', () => {
   test('with its own user and key leads to the host behind it', async () => {
     const place = new Workplace();
     const flags = flagsFor(place, throughJump(place));
-    const { exitCode, stderr } = await place.yo(['goboot', 'shop', '--yes', '--check', ...flags]);
+    const { exitCode, stderr } = await place.yo([
+      'goboot',
+      'shop',
+      '--yes',
+      '--skip-github',
+      '--check',
+      ...flags,
+    ]);
     expect(exitCode, stderr).toBe(0);
     expect((await jump.rootShell('journalctl --no-pager --unit ssh')).stdout).toContain(
       'Accepted publickey for admin',
@@ -164,6 +186,49 @@ describe('a jump host', () => {
     const place = new Workplace();
     const message = await refusal(place, { ...throughJump(place), 'jump-key-file': strangeKey(place) });
     expect(message).toContain(`${jump.user}@${jump.address} did not accept the key`);
+  });
+
+  test('lets the deploy key of GitHub through to the host behind it, and to nothing else', async () => {
+    const { publicKey, privateKey } = makeDeployKeyPair('shop-production');
+    const target = ({ address, user }: TestHost) => ({ address, user, port: 22 });
+    const environment = sampleEnvironment({ host: target(host), jump: target(jump) });
+    const authorized = `/home/${jump.user}/.ssh/authorized_keys`;
+    await jump.rootShell(`cat >> ${authorized}`, `${jumpHostAuthorizedKey(environment, publicKey)}\n`);
+    // The host is not provisioned, so it has no account "deploy"; that one's key is told apart in the journey.
+    await host.rootShell(`cat >> /home/${host.user}/.ssh/authorized_keys`, `${publicKey}\n`);
+
+    const values = deploymentValues(
+      {
+        environment,
+        deployPrivateKey: privateKey,
+        vaultPassword: 'open sesame',
+        knownHosts: `${jump.knownHostsLine}\n${host.knownHostsLine}\n`,
+      },
+      'environment',
+    );
+    const runner = mkdtempSync(join(tmpdir(), 'runner-'));
+    onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
+    const files = await renderProject(sampleProject(), environment);
+    const workflow = parse(
+      String(files.find(({ path }) => path === '.github/workflows/deploy.yml')?.contents),
+    );
+    const asRunner = (command: string) =>
+      run('bash', ['-eo', 'pipefail', '-c', `${deployPreparation(workflow)}\n${command}`], {
+        env: { ...settingsAsVariables(values), DEPLOY_USER: host.user, RUNNER_TEMP: runner },
+      });
+    const ssh = 'ssh -F "$RUNNER_TEMP/ssh_config"';
+    expect(await asRunner(`${ssh} shop-production hostname`)).toMatchObject({
+      exitCode: 0,
+      stdout: host.name,
+    });
+
+    const elsewhere = await asRunner(`${ssh} -W ${jump.address}:22 shop-production-jump`);
+    expect(elsewhere.exitCode).not.toBe(0);
+    expect(elsewhere.stderr).toContain('administratively prohibited');
+    for (const command of ['id', '']) {
+      const shell = await asRunner(`${ssh} shop-production-jump ${command}`);
+      expect(shell, command).toMatchObject({ exitCode: 1, stdout: '' });
+    }
   });
 
   test('whose host key is not known is refused', async () => {

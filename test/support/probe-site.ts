@@ -64,7 +64,7 @@ export class ProbeSite {
     await this.#succeed('git', ['config', '--global', 'user.email', 'ada@example.com'], this.#place.cwd);
     const { exitCode, output } = await this.yo(
       [
-        ...['goboot', project, '--yes', '--skip-deploy', `--domain=${this.domain}`],
+        ...['goboot', project, '--yes', '--skip-github', '--skip-deploy', `--domain=${this.domain}`],
         ...['--author=Ada Example', '--email=ada@example.com', `--host=${target.address}`],
         ...[`--port=${target.port}`, `--user=${target.user}`, `--key-file=${target.keyFile}`],
         `--known-hosts-file=${target.knownHostsFile}`,

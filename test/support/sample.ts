@@ -2,7 +2,13 @@ import { type Environment, type Project, projectTitle, siteName } from '../../li
 
 /** A project as the renderer takes it. */
 export function sampleProject(name = 'shop'): Project {
-  return { name, title: projectTitle(name), authorName: 'Sample Author', authorEmail: 'author@example.com' };
+  return {
+    name,
+    title: projectTitle(name),
+    authorName: 'Sample Author',
+    authorEmail: 'author@example.com',
+    github: { visibility: 'private' },
+  };
 }
 
 /** Its production environment. */

@@ -10,6 +10,7 @@ export const answeringFlags = [
   '--author=Ada Example',
   '--email=ada@example.com',
   '--user=admin',
+  '--skip-github',
   '--skip-deploy',
 ];
 

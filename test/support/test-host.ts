@@ -21,11 +21,13 @@ export async function startTestHost(
   session: Rehearsal,
   name: string,
   os: RehearsalSystem = testSystem,
+  options: { memory?: number } = {},
 ): Promise<TestHost> {
   const host = await session.startHost({
     os,
     name: `${name}-${process.pid}`,
     adminUser: 'admin',
+    ...options,
   });
   const { certificate_authority_bundle: bundle } = await packageIndexSettings();
   if (bundle) {

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { parse } from 'yaml';
+import type { DeploymentValue } from '../../lib/github/deployment-settings.ts';
 import { run } from '../../lib/process.ts';
 
 export interface Step {
@@ -36,6 +37,23 @@ export async function readWorkflows(project: string): Promise<Workflow[]> {
       return { ...parse(text), file, text };
     }),
   );
+}
+
+/** The script of the deploy workflow that sends a release. Throws when there is none. */
+export function deployScript(workflow: Pick<Workflow, 'jobs'>): string {
+  const script = workflow.jobs.deploy?.steps.find(({ run }) => run?.includes('ssh-agent'))?.run;
+  if (!script) throw new Error('no step of the deploy workflow starts ssh-agent');
+  return script;
+}
+
+/** Its part that reads the settings, gives the key to an agent and configures ssh. */
+export function deployPreparation(workflow: Pick<Workflow, 'jobs'>): string {
+  return deployScript(workflow).split(/^commit=/m)[0] as string;
+}
+
+/** What GitHub puts into the workflow's environment: an empty text for each setting that is not there. */
+export function settingsAsVariables(values: readonly DeploymentValue[]): Record<string, string> {
+  return Object.fromEntries(values.map(({ name, value }) => [name, value ?? '']));
 }
 
 /**

@@ -86,7 +86,7 @@ def import_project():
 
 
 def import_pages():
-    """Imports what Django would import for the first visitor. A page that is broken is his to see, as it would be."""
+    """Imports what Django would import for the first visitor, whose errors are not the deploy's."""
     from django.urls import get_resolver
 
     with contextlib.suppress(Exception):

@@ -94,7 +94,9 @@ class Transaction:
         self.live_at = 0.0
         # or it was warm
         self.started_web = False
-        self.worker_started_at = 0.0
+        # When the unit of its worker was started, which may have had to wait then, and whether it waits no more.
+        self.worker_since = 0.0
+        self.worker_begun = False
         # waits for the answer of the worker
         self.ping: Running | None = None
         self.beat_restarted = False

@@ -81,6 +81,7 @@ def begin_held(transaction: Transaction, result_file: Path) -> None:
     hold(site, release.id, WEB, job)
     hold(site, release.id, WORKER, {})
     release.save(settings=site.fingerprint())
+    transaction.worker_since = time.time()
     for unit in (site.web(release.id), site.worker(release.id)):
         transaction.take_back(stop_unit, unit)
         systemctl("start", "--no-block", unit)

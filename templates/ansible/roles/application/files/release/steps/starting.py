@@ -89,7 +89,7 @@ def start_worker(transaction: Transaction) -> str:
     """Starts the release's worker, and waits until it takes orders from the broker."""
     begin_worker(transaction)
     site, release = transaction.site, transaction.release
-    unit, since = site.worker(release.id), transaction.worker_started_at
+    unit, since = site.worker(release.id), transaction.worker_since
     assert transaction.ping is not None
     answered = transaction.ping.wait(WORKER_SECONDS, give_up=lambda: has_failed(unit))
     if not answered.ok or unit_states(unit) != ["active"]:
@@ -119,9 +119,9 @@ def begin_ping(transaction: Transaction) -> None:
 def begin_worker(transaction: Transaction) -> None:
     """Lets the release's worker start, without waiting for it, unless it does already."""
     site, release = transaction.site, transaction.release
-    if transaction.worker_started_at:
+    if transaction.worker_begun:
         return
-    transaction.worker_started_at = time.time()
+    transaction.worker_begun = True
     if transaction.ping is None:
         begin_ping(transaction)
     if is_held(site, release.id, WORKER):
@@ -129,4 +129,5 @@ def begin_worker(transaction: Transaction) -> None:
         return
     unit = site.worker(release.id)
     transaction.take_back(stop_unit, unit)
+    transaction.worker_since = time.time()
     systemctl("start", "--no-block", unit)

@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectPaths } from '../paths.ts';
+import { surveyCheck } from './host-check.ts';
+
+/** The host has no site of this name that belongs to another project. */
+export const siteNameCheck = surveyCheck(
+  'site name',
+  ({ siteDomain }, { environment: { site, domain }, projectRoot }) => {
+    if (siteDomain === undefined) return { status: 'ok', detail: `${site} is free` };
+    const isNew = !existsSync(join(projectRoot, projectPaths.answers));
+    if (isNew) {
+      return {
+        status: 'failed',
+        detail: `the host has a site ${site} already${siteDomain ? `, for ${siteDomain}` : ''}: a new project would take over its database and its secrets`,
+        remedy: 'Choose another project name, or work in a clone of that site’s project.',
+      };
+    }
+    return siteDomain && siteDomain !== domain
+      ? {
+          status: 'warning',
+          detail: `${site} is for ${siteDomain} on the host and for ${domain} in this project`,
+          remedy:
+            'If you have changed the domain, go on; if this is another project, choose another name for it.',
+        }
+      : { status: 'ok', detail: `${site} is this project’s` };
+  },
+);

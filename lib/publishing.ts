@@ -1,0 +1,96 @@
+import type { Prompt } from './ask.ts';
+import { GobootGenerator } from './base.ts';
+import { GobootError, toGobootError, usageError } from './errors.ts';
+import type { GitHub } from './github/client.ts';
+import type { GitHubFacts } from './github/facts.ts';
+import { classicTokenPage, tokenFromEnvironment } from './github/token.ts';
+import { describeCreation, Journal } from './journal.ts';
+import type { Project } from './project.ts';
+import { switches } from './questions.ts';
+
+/** What the commands that create things on GitHub have in common. */
+export abstract class PublishingGenerator extends GobootGenerator {
+  /** Opens GitHub for a project with the user's token, which is asked for where it is not set. */
+  async #open({ github: { apiUrl } }: Project): Promise<GitHub> {
+    const { openGitHub } = await import('./github/client.ts');
+    const token =
+      tokenFromEnvironment() ?? (this.mayAsk ? await this.#askForToken(this.askSecret) : undefined);
+    if (token === undefined) {
+      throw new GobootError('There is no token for GitHub: neither GH_TOKEN nor GITHUB_TOKEN is set', {
+        remedy: `Make one, for example with gh auth token or at ${classicTokenPage()}, and set GH_TOKEN.`,
+      });
+    }
+    return openGitHub({
+      token,
+      ...(apiUrl && { url: apiUrl }),
+      onWait: (seconds) =>
+        this.reporter.info(`GitHub asks for a pause of ${seconds} s: there were too many requests`),
+    });
+  }
+
+  #askForToken(ask: Prompt): Promise<string> {
+    return ask({
+      name: 'token',
+      message: 'GitHub token (it is not stored)',
+      default: undefined,
+      validate: (value) => value.trim() !== '' || `Make one: ${classicTokenPage()}`,
+    });
+  }
+
+  /** Begins to look at GitHub for a project. The token is asked for first. */
+  protected async lookAtGitHub(project: Project, directory: string): Promise<GitHubFacts> {
+    const { lookAtGitHub } = await import('./github/facts.ts');
+    const opened = this.#open(project);
+    // A question must not stand among the reports of other steps.
+    await opened.catch(() => {});
+    return lookAtGitHub(opened, project, directory);
+  }
+
+  /** Runs what creates things outside of the project's directory. A failure says what exists then, and what to do. */
+  protected async creating<T>(journal: Journal, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      const { message, remedy, code, cause } = toGobootError(error);
+      const existing = journal.ours().filter(({ kind }) => kind !== 'push');
+      if (existing.length === 0) throw error;
+      const lines = [
+        ...(remedy ? [remedy] : []),
+        `Exists now: ${existing.map(describeCreation).join(', ')}.`,
+        'To go on: yo goboot --resume. To remove what is on GitHub: yo goboot --undo.',
+      ];
+      throw new GobootError(message, { exitCode: code, remedy: lines.join('\n  '), cause });
+    }
+  }
+
+  /** `--undo`: removes what earlier runs created on GitHub, after showing and asking. */
+  protected async undo(root: string, project: Project): Promise<void> {
+    const { undo, undoPlan } = await import('./github/undo.ts');
+    const journal = Journal.open(root);
+    const plan = undoPlan(journal).map(describeCreation);
+    if (plan.length === 0) {
+      this.reporter.result({ status: 'undone', removed: [], left: [] }, [
+        'There is nothing to undo: no run from this directory has created anything on GitHub.',
+      ]);
+      return this.finish();
+    }
+    this.reporter.plan('Remove, as far as it holds nothing of others:', plan);
+    if (await this.stopAfterPlan({ steps: plan })) return;
+    if (this.mayAsk) {
+      if (!(await this.confirm('Remove it?', false))) throw new GobootError('Cancelled; nothing was removed');
+    } else if (!this.isOn(switches.yes)) {
+      throw usageError(
+        '--undo removes things, and nobody can be asked here',
+        'Say that you mean it: --undo --yes',
+      );
+    }
+    const github = await this.#open(project);
+    const { removed, left } = await undo({ projectRoot: root, github, journal, reporter: this.reporter });
+    const stays = left.map(({ creation, reason }) => `${describeCreation(creation)}: ${reason}`);
+    this.reporter.result({ status: 'undone', removed: removed.map(describeCreation), left: stays }, [
+      removed.length > 0 ? 'Removed. The files of the project are as they were.' : 'Nothing was removed.',
+      ...(stays.length > 0 ? ['This stays:', ...stays.map((line) => `  ${line}`)] : []),
+    ]);
+    this.finish();
+  }
+}
