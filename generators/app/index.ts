@@ -150,7 +150,12 @@ export default class AppGenerator extends PublishingGenerator {
       this.#host = host;
       if (gitHub) {
         const { preparePublication, publishPlan } = await import('../../lib/github/publish.ts');
-        this.#prepared = await preparePublication(gitHub, this.#environment, this.#root);
+        this.#prepared = await preparePublication(
+          gitHub,
+          this.#environment,
+          this.#root,
+          this.textOf(switches.deployKeyFile),
+        );
         this.#publishing = publishPlan({
           ...this.#prepared,
           project: this.#project,

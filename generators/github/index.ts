@@ -14,6 +14,7 @@ const definition = {
   questions: gitHubQuestions,
   switches: [
     switches.environment,
+    switches.deployKeyFile,
     switches.yes,
     switches.check,
     switches.dryRun,
@@ -57,7 +58,12 @@ export default class GitHubGenerator extends PublishingGenerator {
         list: this.isOn(switches.check),
       });
       const { preparePublication, publish, publishPlan } = await import('../../lib/github/publish.ts');
-      const prepared = await preparePublication(gitHub, environment, root);
+      const prepared = await preparePublication(
+        gitHub,
+        environment,
+        root,
+        this.textOf(switches.deployKeyFile),
+      );
       const plan = publishPlan({ ...prepared, project, environment });
       this.reporter.plan(`${project.title} on GitHub`, plan);
       if (await this.stopAfterPlan({ steps: plan })) return;

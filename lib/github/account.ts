@@ -1,4 +1,5 @@
 import { usageError } from '../errors.ts';
+import type { RepositoryVisibility } from '../project.ts';
 import type { GitHub } from './client.ts';
 import { GitHubError, isGitHubFailure } from './errors.ts';
 import { hasScopes, type TokenKind } from './token.ts';
@@ -48,26 +49,12 @@ function expiry(value: string): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-export type Visibility = 'private' | 'public';
-
 /** The account that a repository belongs to. */
 export interface Owner {
   login: string;
   kind: 'user' | 'organization';
   /** As in `Account`. */
   plan?: string;
-}
-
-/** Checks the name of a user or an organisation. Throws a usage error. */
-export function validateOwner(value: string): string {
-  // https://docs.github.com/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication
-  if (!/^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9_])?$/.test(value)) {
-    throw usageError(
-      `${JSON.stringify(value)} is not the name of a GitHub account`,
-      'Give the name of a user or an organisation, as it stands in the address of its page.',
-    );
-  }
-  return value;
 }
 
 /**
@@ -79,7 +66,7 @@ export async function lookUpOwner(
   github: GitHub,
   name: string,
   account: Account,
-  visibility: Visibility,
+  visibility: RepositoryVisibility,
 ): Promise<Owner> {
   if (name.toLowerCase() === account.login.toLowerCase()) {
     return { login: account.login, kind: 'user', ...(account.plan && { plan: account.plan }) };
@@ -118,7 +105,7 @@ async function refuseUnlessMember(
   github: GitHub,
   rules: CreationRules,
   account: Account,
-  visibility: Visibility,
+  visibility: RepositoryVisibility,
 ): Promise<void> {
   const { login } = rules;
   let membership: { state: string; role: string } | undefined;

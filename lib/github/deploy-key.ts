@@ -1,6 +1,15 @@
+import { readFile } from 'node:fs/promises';
 import { readDeployPublicKeys, replaceDeployPublicKey } from '../ansible/deploy-public-keys.ts';
+import { toGobootError, usageError } from '../errors.ts';
 import type { Environment } from '../project.ts';
-import { deployKeyComment, type KeyPair, makeDeployKeyPair } from '../ssh/key-pair.ts';
+import {
+  deployKeyComment,
+  type KeyPair,
+  makeDeployKeyPair,
+  normalizePrivateKey,
+  publicKeyOf,
+} from '../ssh/key-pair.ts';
+import { expandPath, quoted } from '../validate.ts';
 import type { GitHub } from './client.ts';
 import { deploymentSettings, nameInPlace, type SettingsPlace } from './deployment-settings.ts';
 import { isGitHubFailure } from './errors.ts';
@@ -21,12 +30,26 @@ export async function newDeployKey(
   environment: Environment,
   publicKeys: readonly string[],
 ): Promise<KeyPair | undefined> {
-  const isKnown = publicKeyOf(environment, publicKeys) !== undefined;
+  const isKnown = ownPublicKey(environment, publicKeys) !== undefined;
   if (isKnown && found.state !== 'absent' && (await holdsKey(github, found, environment))) return undefined;
   return makeDeployKeyPair(environment.site);
 }
 
-function publicKeyOf({ site }: Environment, publicKeys: readonly string[]): string | undefined {
+/**
+ * The deploy key that a user brings, put right: line ends, and a comment that tells what it is for. Throws a usage
+ * error for a file that holds no key which a workflow could use.
+ */
+export async function readDeployKey(path: string, { site }: Environment): Promise<KeyPair> {
+  try {
+    const privateKey = normalizePrivateKey(await readFile(expandPath(path), 'utf8'));
+    return { privateKey, publicKey: publicKeyOf(privateKey, deployKeyComment(site)) };
+  } catch (error) {
+    const { message, remedy } = toGobootError(error);
+    throw usageError(`The deploy key ${quoted(path)} cannot be used: ${message}`, remedy);
+  }
+}
+
+function ownPublicKey({ site }: Environment, publicKeys: readonly string[]): string | undefined {
   return publicKeys.find((key) => key.endsWith(` ${deployKeyComment(site)}`));
 }
 
@@ -57,6 +80,6 @@ export async function useDeployKey(
   environment: Environment,
   { publicKey }: KeyPair,
 ): Promise<void> {
-  const old = publicKeyOf(environment, await readDeployPublicKeys(projectRoot, environment.name));
+  const old = ownPublicKey(environment, await readDeployPublicKeys(projectRoot, environment.name));
   await replaceDeployPublicKey(projectRoot, environment.name, old ?? publicKey, publicKey);
 }

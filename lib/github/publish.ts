@@ -7,7 +7,7 @@ import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { Owner } from './account.ts';
 import { pullRequestChecks } from './checks.ts';
 import type { GitHub } from './client.ts';
-import { newDeployKey } from './deploy-key.ts';
+import { newDeployKey, readDeployKey } from './deploy-key.ts';
 import {
   type DeploymentValue,
   deploymentSettings,
@@ -69,15 +69,26 @@ export interface Publication {
 
 export type PreparedPublication = Pick<PublishContext, 'github' | 'found' | 'owner' | 'deployKey'>;
 
-/** Collects what a publication needs from what was found on GitHub. Changes nothing. Throws a GobootError. */
+/**
+ * Collects what a publication needs from what was found on GitHub. Changes nothing. Throws a GobootError.
+ *
+ * @param deployKeyFile a private key of the user's, in place of a new one.
+ */
 export async function preparePublication(
   facts: GitHubFacts,
   environment: Environment,
   projectRoot: string,
+  deployKeyFile?: string,
 ): Promise<PreparedPublication> {
+  const given = deployKeyFile === undefined ? undefined : await readDeployKey(deployKeyFile, environment);
   const [github, found, owner] = await Promise.all([facts.github, facts.repository, facts.owner]);
   const known = await readDeployPublicKeys(projectRoot, environment.name);
-  return { github, found, owner, deployKey: await newDeployKey(github, found, environment, known) };
+  return {
+    github,
+    found,
+    owner,
+    deployKey: given ?? (await newDeployKey(github, found, environment, known)),
+  };
 }
 
 /** What `publish` is about to do, as lines for people. */

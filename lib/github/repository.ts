@@ -1,7 +1,8 @@
 import { GobootError } from '../errors.ts';
 import { mainBranch } from '../git.ts';
 import { run } from '../process.ts';
-import type { Owner, Visibility } from './account.ts';
+import type { RepositoryVisibility } from '../project.ts';
+import type { Owner } from './account.ts';
 import type { GitHub } from './client.ts';
 import { GitHubError, isGitHubFailure } from './errors.ts';
 
@@ -15,7 +16,7 @@ export interface RepositoryName {
 export interface Repository extends RepositoryName {
   /** Stays the same when the repository is renamed. */
   id: number;
-  visibility: Visibility;
+  visibility: RepositoryVisibility;
   cloneUrl: string;
   htmlUrl: string;
   /** Whether the token's account administers it. */
@@ -169,7 +170,7 @@ export function foreignRepositoryError(repository: Repository): GobootError {
 export interface NewRepository {
   owner: Owner;
   name: string;
-  visibility: Visibility;
+  visibility: RepositoryVisibility;
   description: string;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Account, lookUpAccount, lookUpOwner, validateOwner } from '../../lib/github/account.ts';
+import { type Account, lookUpAccount, lookUpOwner } from '../../lib/github/account.ts';
 import { useGitHub } from '../support/github/clients.ts';
 import { failureOf, openClient } from '../support/github-client.ts';
 
@@ -77,9 +77,5 @@ describe('The owner of a new repository', () => {
   test('is refused by an organisation with single sign-on, or one that admits no classic tokens', async () => {
     expect((await failureOf(() => ownerFor('saml-organization'))).failure).toBe('single sign-on');
     expect((await failureOf(() => ownerFor('fine-grained-organization'))).failure).toBe('token policy');
-  });
-
-  test.each(['a b', '-a', 'a/b', '', 'ä'])('cannot be called %j', (name) => {
-    expect(() => validateOwner(name)).toThrow(/is not the name of a GitHub account/);
   });
 });

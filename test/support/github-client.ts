@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
-import type { Visibility } from '../../lib/github/account.ts';
 import { lookUpAccount, lookUpOwner } from '../../lib/github/account.ts';
 import { type GitHub, type GitHubOptions, openGitHub } from '../../lib/github/client.ts';
 import { GitHubError } from '../../lib/github/errors.ts';
 import { pushMain } from '../../lib/github/push.ts';
 import { createRepository, type Repository } from '../../lib/github/repository.ts';
+import type { RepositoryVisibility } from '../../lib/project.ts';
 import type { GitHub as GitHubServer } from './github/server.ts';
 
 /** Milliseconds for one second of waiting between attempts, so that tests are fast. */
@@ -30,7 +30,7 @@ export function newName(): string {
 /** Creates a repository as goboot does. */
 export async function newRepository(
   github: GitHub,
-  { owner: login, visibility = 'private' }: { owner?: string; visibility?: Visibility } = {},
+  { owner: login, visibility = 'private' }: { owner?: string; visibility?: RepositoryVisibility } = {},
 ): Promise<Repository> {
   const account = await lookUpAccount(github);
   const owner = await lookUpOwner(github, login ?? account.login, account, visibility);
