@@ -1,4 +1,3 @@
-import { usageError } from '../errors.ts';
 import type { RepositoryVisibility } from '../project.ts';
 import type { GitHub } from './client.ts';
 import { GitHubError, isGitHubFailure } from './errors.ts';
