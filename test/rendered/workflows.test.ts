@@ -232,7 +232,9 @@ describe('The shell scripts of a workflow', () => {
     expect(result.stdout, result.stderr).toBe(`${publicKey}\n192.0.2.10 ${hostKey}`);
   });
 
-  const required = deploymentSettingList.filter(({ onlyWithJumpHost }) => !onlyWithJumpHost);
+  const required = deploymentSettingList.filter(
+    ({ onlyWithJumpHost, usedBy }) => !onlyWithJumpHost && usedBy === 'deploys',
+  );
 
   test.each(required)('refuse to deploy without $name, and say where it belongs', async ({ name, kind }) => {
     const result = await prepare({ ...variables(), [name]: '' }, 'echo connected');

@@ -94,7 +94,7 @@ class Transaction:
         self.live_at = 0.0
         # or it was warm
         self.started_web = False
-        # When the unit of its worker was started, which may have had to wait then, and whether it waits no more.
+        # when the unit of its worker was started, and whether it need not wait any more
         self.worker_since = 0.0
         self.worker_begun = False
         # waits for the answer of the worker
