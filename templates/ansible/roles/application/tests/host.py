@@ -110,7 +110,7 @@ os.execv(argv[0], argv)
 # Waits as launch.py does, and answers as the health pages of a project do; files in the release say
 # otherwise.
 SERVER = r"""
-import json, os, pathlib, re, socket, subprocess, sys, time
+import contextlib, json, os, pathlib, re, socket, subprocess, sys, time
 stand_in, (unit, name) = pathlib.Path(os.environ["STAND_IN"]), sys.argv[1:]
 directory = stand_in / "../srv/shop-production/releases" / name
 runtime = stand_in / "../run/shop-production"
@@ -146,7 +146,8 @@ while True:
         if page in asked and (directory / file).exists():
             status, body = json.loads((directory / file).read_text())
     body = json.dumps(body)
-    peer.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    with contextlib.suppress(OSError):  # a visitor may have gone
+        peer.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     peer.close()
 """
 
