@@ -44,7 +44,10 @@ export function judgeCaa(
   { domain, owner, authority }: { domain: string; owner: string; authority: string },
 ): CheckResult {
   const properties = records.flatMap(({ critical, ...tags }) =>
-    Object.entries(tags).map(([tag, value]) => ({ tag: tag.toLowerCase(), value: String(value), critical })),
+    Object.entries(tags)
+      // Newer Nodes say of which type the record is, as if that were one of its properties.
+      .filter(([tag]) => tag !== 'type')
+      .map(([tag, value]) => ({ tag: tag.toLowerCase(), value: String(value), critical })),
   );
   const unknown = properties.find(({ tag, critical }) => critical && !knownTags.includes(tag));
   if (unknown) {
