@@ -15,6 +15,7 @@ export default defineConfig({
           name: 'github',
           include: ['test/github/**/*.test.ts'],
           testTimeout: 30_000,
+          maxWorkers: 2,
         },
       },
       {

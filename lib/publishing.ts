@@ -4,7 +4,7 @@ import { GobootError, toGobootError, usageError } from './errors.ts';
 import type { GitHub } from './github/client.ts';
 import type { GitHubFacts } from './github/facts.ts';
 import { classicTokenPage, tokenFromEnvironment } from './github/token.ts';
-import { describeCreation, Journal } from './journal.ts';
+import { type CreationState, describeCreation, Journal } from './journal.ts';
 import type { Project } from './project.ts';
 import { switches } from './questions.ts';
 
@@ -52,11 +52,16 @@ export abstract class PublishingGenerator extends GobootGenerator {
       return await action();
     } catch (error) {
       const { message, remedy, code, cause } = toGobootError(error);
-      const existing = journal.ours().filter(({ kind }) => kind !== 'push');
-      if (existing.length === 0) throw error;
+      const ours = journal.ours().filter(({ kind }) => kind !== 'push');
+      if (ours.length === 0) throw error;
+      const named = (title: string, wanted: CreationState) => {
+        const creations = ours.filter(({ state }) => state === wanted).map(describeCreation);
+        return creations.length > 0 ? [`${title}: ${creations.join(', ')}.`] : [];
+      };
       const lines = [
         ...(remedy ? [remedy] : []),
-        `Exists now: ${existing.map(describeCreation).join(', ')}.`,
+        ...named('Exists now', 'made'),
+        ...named('Was begun, so it may exist', 'begun'),
         'To go on: yo goboot --resume. To remove what is on GitHub: yo goboot --undo.',
       ];
       throw new GobootError(message, { exitCode: code, remedy: lines.join('\n  '), cause });

@@ -68,6 +68,16 @@ export class GitHub {
     return this.apiUrl === publicApiUrl;
   }
 
+  /** Milliseconds that stand for one second of waiting between attempts. */
+  get pace(): number {
+    return this.#pace;
+  }
+
+  /** Milliseconds to wait for each answer. */
+  get timeout(): number {
+    return this.#timeout;
+  }
+
   /** Hands the token over, for programs that must be given it (through their environment). */
   token(): string {
     return this.#token;
@@ -175,11 +185,13 @@ export class GitHub {
     try {
       return await create();
     } catch (error) {
-      // The first request has arrived after all.
-      if (!isGitHubFailure(error, 'exists', 'conflict', 'server', 'network')) throw error;
-      if (isGitHubFailure(error, 'server', 'network') && !error.lostAnswer) throw error;
+      if (!isGitHubFailure(error)) throw error;
+      // Of the first request nobody knows whether it has arrived after all.
+      const unknown = error.afterLostAnswer();
+      if (!isGitHubFailure(error, 'exists', 'conflict', 'server', 'network')) throw unknown;
+      if (isGitHubFailure(error, 'server', 'network') && !error.lostAnswer) throw unknown;
       const thing = await looked();
-      if (thing === undefined) throw error;
+      if (thing === undefined) throw unknown;
       return thing;
     }
   }

@@ -57,6 +57,18 @@ export class GitHubError extends GobootError {
     this.endsAt = options.endsAt;
     this.lostAnswer = options.lostAnswer ?? false;
   }
+
+  /** The same error, where an earlier request for the same thing may have taken effect. */
+  afterLostAnswer(): GitHubError {
+    const { message, failure, status, remedy, endsAt } = this;
+    return new GitHubError(message, {
+      failure,
+      ...(status !== undefined && { status }),
+      ...(remedy && { remedy }),
+      ...(endsAt && { endsAt }),
+      lostAnswer: true,
+    });
+  }
 }
 
 /** Whether an error is GitHub's, of one of these kinds. */

@@ -29,7 +29,7 @@ import {
 } from './repository.ts';
 import { putSecrets } from './secrets.ts';
 import type { ValueStore } from './stored-values.ts';
-import { deleteVariable, putVariables } from './variables.ts';
+import { deleteVariable, listVariables, putVariables } from './variables.ts';
 import type { Watcher } from './watcher.ts';
 
 /** What may deploy: main by hand, and whatever tag a release has. */
@@ -174,17 +174,20 @@ async function repositoryOf(context: PublishContext): Promise<Repository> {
       ? { owner: owner.login, name: project.name }
       : (found.repository as RepositoryName);
   const creation = { kind: 'repository', name: fullName(name) } as const;
-  await journal.begin(creation, found.state === 'absent' ? 'absent' : 'kept');
-  const repository =
-    found.state === 'absent'
-      ? await createRepository(github, {
-          owner,
-          name: project.name,
-          visibility,
-          description: project.title,
-        })
-      : found.repository;
-  await journal.made(creation, repository.id);
+  let repository: Repository;
+  if (found.state === 'absent') {
+    const description = project.title;
+    repository = await createRepository(
+      github,
+      { owner, name: project.name, visibility, description },
+      noting(journal, () => creation),
+    );
+  } else {
+    repository = found.repository;
+    await journal.begin(creation, 'kept');
+    // Also of one that an earlier run has begun, whose answer was lost.
+    await journal.made(creation, repository.id);
+  }
   if (found.state !== 'ours' && journal.find(creation)?.state === 'made') {
     await updateRepository(github, repository, { topics, homepage: `https://${environment.domain}/` });
   }
@@ -220,10 +223,22 @@ function watching(
   repository: Repository,
   creation: Omit<Creation, 'name' | 'place'>,
 ): Watcher {
-  const named = (name: string) => ({ ...creation, name, place: fullName(repository) });
+  return noting(journal, (name) => ({ ...creation, name, place: fullName(repository) }));
+}
+
+function noting(journal: Journal, creationOf: (name: string) => Creation): Watcher {
+  // What an earlier run may have made stays ours, whatever becomes of this attempt.
+  const begunNow = new Set<string>();
   return {
-    before: (name, before) => journal.begin(named(name), before),
-    after: (name, id) => journal.made(named(name), id),
+    async before(name, before) {
+      const known = journal.find(creationOf(name))?.state;
+      if (known !== 'begun' && known !== 'made') begunNow.add(name);
+      await journal.begin(creationOf(name), before);
+    },
+    after: (name, id) => journal.made(creationOf(name), id),
+    async refused(name) {
+      if (begunNow.has(name)) await journal.remove(creationOf(name));
+    },
   };
 }
 
@@ -256,8 +271,13 @@ async function putSettings(
     );
   const [variables, secrets] = [valuesOf('variable'), valuesOf('secret')];
   const within = store.environment ? { environment: store.environment } : {};
-  for (const { name, value, removable } of settings) {
-    if (removable && value === undefined && found.state === 'ours') await deleteVariable(github, store, name);
+  const gone = settings.filter(({ removable, value }) => removable && value === undefined);
+  if (found.state !== 'absent' && gone.length > 0) {
+    const present = await github.afterCreation(() => listVariables(github, store));
+    for (const { name } of gone.filter((setting) => present.has(setting.name))) {
+      await deleteVariable(github, store, name);
+      await journal.remove({ kind: 'variable', name, place: fullName(repository), ...within });
+    }
   }
   await putVariables(
     github,
@@ -281,6 +301,9 @@ async function push(
     token: github.token(),
     isNew: found.state === 'absent',
     onProgress,
+    pace: github.pace,
+    // git knows whole seconds only.
+    silence: Math.ceil(github.timeout / 1000),
   });
   await journal.made(creation);
   return result;

@@ -5,6 +5,7 @@ import type { RepositoryVisibility } from '../project.ts';
 import type { Owner } from './account.ts';
 import type { GitHub } from './client.ts';
 import { GitHubError, isGitHubFailure } from './errors.ts';
+import { unwatched, type Watcher } from './watcher.ts';
 
 /** The address of a repository. */
 export interface RepositoryName {
@@ -182,6 +183,7 @@ export interface NewRepository {
 export async function createRepository(
   github: GitHub,
   { owner, name, visibility, description }: NewRepository,
+  watcher: Watcher = unwatched,
 ): Promise<Repository> {
   const settings = {
     name,
@@ -197,17 +199,24 @@ export async function createRepository(
   const action = `create the ${visibility} repository ${fullName(wanted)}`;
   // Otherwise one that was there before could be taken for ours after a lost answer.
   if (await findRepository(github, wanted)) throw existsError(wanted);
-  const created = await github.createOnce(
-    async () => {
-      const { data } = await github.call(action, (api) =>
-        owner.kind === 'organization'
-          ? api.repos.createInOrg({ org: owner.login, ...settings })
-          : api.repos.createForAuthenticatedUser(settings),
-      );
-      return toRepository(data);
-    },
-    () => findRepository(github, wanted),
-  );
+  await watcher.before(fullName(wanted), 'absent');
+  const created = await github
+    .createOnce(
+      async () => {
+        const { data } = await github.call(action, (api) =>
+          owner.kind === 'organization'
+            ? api.repos.createInOrg({ org: owner.login, ...settings })
+            : api.repos.createForAuthenticatedUser(settings),
+        );
+        return toRepository(data);
+      },
+      () => findRepository(github, wanted),
+    )
+    .catch(async (error) => {
+      if (isGitHubFailure(error) && !error.lostAnswer) await watcher.refused(fullName(wanted));
+      throw error;
+    });
+  await watcher.after(fullName(wanted), created.id);
   await github.afterCreation(() =>
     github.call(action, (api) => api.repos.get({ owner: created.owner, repo: created.name })),
   );

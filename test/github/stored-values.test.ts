@@ -32,6 +32,7 @@ describe.each([undefined, 'production'])('Secrets in %s', (environment) => {
     const results = await putSecrets(github, store, values, {
       before: async (name, before) => void told.push(`${name} was ${before}`),
       after: async (name) => void told.push(`${name} is there`),
+      refused: async (name) => void told.push(`${name} is refused`),
     });
     expect(results).toEqual([
       { name: 'DEPLOY_SSH_KEY', result: 'created' },

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  type Dirent,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -109,7 +117,10 @@ export class BareRepository {
   }
 
   get isEmpty(): boolean {
-    return this.refs('refs').length === 0;
+    // Looked up without git: it is asked for with every request.
+    const isFile = (entry: Dirent) => entry.isFile();
+    const loose = readdirSync(join(this.path, 'refs'), { recursive: true, withFileTypes: true });
+    return !loose.some(isFile) && !existsSync(join(this.path, 'packed-refs'));
   }
 
   /** The commits of a revision, newest first. */
