@@ -9,10 +9,10 @@ import { type GitHub, startGitHub } from './server.ts';
  * A server for the tests of a file. After each of them, nothing may have been other than GitHub describes it; faults
  * and recorded requests are forgotten.
  */
-export function useGitHub(): () => GitHub {
+export function useGitHub(options: Parameters<typeof startGitHub>[0] = {}): () => GitHub {
   let github: GitHub | undefined;
   beforeAll(async () => {
-    github = await startGitHub();
+    github = await startGitHub(options);
   });
   afterEach(() => {
     github?.heal();
