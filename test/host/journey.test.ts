@@ -2,22 +2,18 @@ import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { addDeployPublicKey } from '../../lib/ansible/deploy-public-keys.ts';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
-import { deploymentValues } from '../../lib/github/deployment-settings.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { runOrThrow } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
-import { openProject } from '../../lib/settings-file.ts';
-import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
-import { knownHostsFor } from '../../lib/ssh/known-hosts.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
+import { type GitHub, startGitHub } from '../support/github/server.ts';
 import { type LoadResult, startLoad } from '../support/load.ts';
 import { giveTo } from '../support/normal-user.ts';
 import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
 import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
-import { readWorkflows, runSteps, settingsAsVariables, type Workflow } from '../support/workflows.ts';
+import { readWorkflows, runSteps, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site, from an idea to its tenth day: the tests build on each other, in this order.
@@ -28,15 +24,20 @@ const site = 'shop-production';
 let session: Rehearsal;
 let host: TestHost;
 let place: Workplace;
+let github: GitHub;
 
 beforeAll(async () => {
+  github = await startGitHub();
   session = await openRehearsal();
   host = await startTestHost(session, 'journey');
   place = new Workplace();
   await place.run(['git', 'config', '--global', 'user.name', 'Ada Example']);
   await place.run(['git', 'config', '--global', 'user.email', 'ada@example.com']);
 });
-afterAll(() => session?.close());
+afterAll(async () => {
+  await session?.close();
+  await github?.close();
+});
 
 interface Run {
   exitCode: number;
@@ -46,8 +47,8 @@ interface Run {
   output: string;
 }
 
-async function yo(args: string[], cwd = 'shop', at = place): Promise<Run> {
-  const { exitCode, stdout, stderr } = await at.yo([...args, '--json'], { cwd });
+async function yo(args: string[], cwd = 'shop', at = place, env = {}): Promise<Run> {
+  const { exitCode, stdout, stderr } = await at.yo([...args, '--json'], { cwd, env });
   const events = stdout
     .split('\n')
     .filter(Boolean)
@@ -59,6 +60,13 @@ const onHost = async (command: string) => (await host.rootShell(command)).stdout
 const health = async (): Promise<{ release: string }> =>
   JSON.parse((await fetchLivePage({ domain, address: host.address, path: '/health/' })).body);
 
+/** What GitHub holds for the site. */
+function onGitHub(): { secrets: Record<string, string>; variables: Record<string, string> } {
+  const environment = github.repository('pro-user/shop')?.environments.production;
+  if (!environment) throw new Error('There is no environment production on GitHub');
+  return environment;
+}
+
 /** Changes a file of the project and commits it. */
 async function commitChange(path: string, change: (text: string) => string): Promise<void> {
   const file = join(place.cwd, 'shop', path);
@@ -68,12 +76,13 @@ async function commitChange(path: string, change: (text: string) => string): Pro
 
 test('yo goboot takes an idea to a live site', async () => {
   const stopSampling = sampleCommandLines();
+  const token = github.token('classic', 'pro-user');
   const { exitCode, result, output, events } = await yo(
     [
       'goboot',
       'shop',
       '--yes',
-      '--skip-github',
+      `--github-url=${github.url}`,
       `--domain=${domain}`,
       '--author=Ada Example',
       '--email=ada@example.com',
@@ -83,6 +92,8 @@ test('yo goboot takes an idea to a live site', async () => {
       `--known-hosts-file=${host.knownHostsFileFor(place)}`,
     ],
     '.',
+    place,
+    { GH_TOKEN: token },
   );
   const commandLines = [...(await stopSampling())].join('\n');
   expect(exitCode, output).toBe(0);
@@ -92,6 +103,7 @@ test('yo goboot takes an idea to a live site', async () => {
     url: `https://${domain}/`,
     page: { status: 200 },
     services: { database: { ok: true }, cache: { ok: true }, tasks: { ok: true } },
+    repository: `${github.origin}/pro-user/shop`,
   });
 
   // No certificate authority can look at a host without a public name, so the site has to say that it made its own.
@@ -104,8 +116,11 @@ test('yo goboot takes an idea to a live site', async () => {
   ).toMatch(/self-signed/);
 
   const password = projectFile(place, '.ansible/vault_password').trim();
-  const secrets = [password, ...Object.values(await vaultVariables(place))];
-  expect(secrets).toHaveLength(3);
+  const { DEPLOY_SSH_KEY: deployKey = '', ...others } = onGitHub().secrets;
+  expect(others).toEqual({ ANSIBLE_VAULT_PASSWORD: password });
+  const keyLine = deployKey.split('\n')[1] as string;
+  const secrets = [token, keyLine, password, ...Object.values(await vaultVariables(place))];
+  expect(secrets).toHaveLength(5);
   const logs = (await place.run(['sh', '-c', 'cat .ansible/logs/*'], { cwd: 'shop' })).stdout;
   expect(logs).toContain('PLAY RECAP');
   expect(commandLines).toContain('ansible-playbook');
@@ -220,15 +235,7 @@ test('a release that does not start leaves the old one live and says why', async
   await git(place, 'revert', '--no-edit', 'HEAD');
 });
 
-test('the deploy workflow releases with a key that can do nothing else', async () => {
-  const root = join(place.cwd, 'shop');
-  const { environment } = openProject(root);
-  const pair = makeDeployKeyPair(site);
-  expect(await addDeployPublicKey(root, environment.name, pair.publicKey)).toBe(true);
-  await git(place, 'commit', '--quiet', '--all', '--message', 'Let GitHub deploy');
-  const provisioned = await yo(['goboot:deploy', '--yes']);
-  expect(provisioned.exitCode, provisioned.output).toBe(0);
-
+test('the deploy workflow releases with what GitHub holds, whose key can do nothing else', async () => {
   await commitChange('README.md', (text) => `${text}\n`);
   const runner = mkdtempSync(join(tmpdir(), 'runner-'));
   onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
@@ -239,16 +246,12 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   await runOrThrow('git', ['clone', '--quiet', '--branch', 'main', bundle, clone], { failure: 'No clone' });
   const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
   const summary = join(runner, 'summary.md');
-  const onGithub = {
-    environment,
-    deployPrivateKey: pair.privateKey,
-    vaultPassword: 'open sesame',
-    knownHosts: await knownHostsFor(environment, join(root, projectPaths.knownHosts)),
-  };
+  const { secrets, variables } = onGitHub();
   await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {
     cwd: clone,
     env: {
-      ...settingsAsVariables(deploymentValues(onGithub, 'environment')),
+      ...secrets,
+      ...variables,
       RUNNER_TEMP: runner,
       GITHUB_WORKSPACE: clone,
       GITHUB_ACTOR: 'ada',
@@ -259,7 +262,7 @@ test('the deploy workflow releases with a key that can do nothing else', async (
   expect((await health()).release).toContain((await git(place, 'rev-parse', '--short=8', 'HEAD')).trim());
 
   const key = join(place.user.home, 'deploy-key');
-  writeFileSync(key, pair.privateKey, { mode: 0o600 });
+  writeFileSync(key, secrets.DEPLOY_SSH_KEY as string, { mode: 0o600 });
   giveTo(place.user, key);
   const login = [
     ...['ssh', '-F', 'none', '-i', key, '-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes'],
