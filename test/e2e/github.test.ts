@@ -258,7 +258,7 @@ test('A run that fails in the middle can be resumed and undone, and leaks no sec
     1,
     /set the secret ANSIBLE_VAULT_PASSWORD/,
     /Exists now: repository pro-user\/shop, environment production in pro-user\/shop/,
-    /yo goboot --resume/,
+    /To go on: yo goboot --resume --skip-deploy\./,
     /yo goboot --undo/,
   );
   expect(server().repository('pro-user/shop')?.commits).toEqual([]);
