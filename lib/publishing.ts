@@ -10,6 +10,11 @@ import { switches } from './questions.ts';
 
 /** What the commands that create things on GitHub have in common. */
 export abstract class PublishingGenerator extends GobootGenerator {
+  /** The command that goes on where this one failed, and does no more than it would have done. */
+  protected get resumeCommand(): string {
+    return 'the same command again';
+  }
+
   /** Opens GitHub for a project with the user's token, which is asked for where it is not set. */
   async #open({ github: { apiUrl } }: Project): Promise<GitHub> {
     const { openGitHub } = await import('./github/client.ts');
@@ -62,7 +67,7 @@ export abstract class PublishingGenerator extends GobootGenerator {
         ...(remedy ? [remedy] : []),
         ...named('Exists now', 'made'),
         ...named('Was begun, so it may exist', 'begun'),
-        'To go on: yo goboot --resume. To remove what is on GitHub: yo goboot --undo.',
+        `To go on: ${this.resumeCommand}. To remove what is on GitHub: yo goboot --undo.`,
       ];
       throw new GobootError(message, { exitCode: code, remedy: lines.join('\n  '), cause });
     }

@@ -77,6 +77,11 @@ export default class AppGenerator extends PublishingGenerator {
     ]);
   }
 
+  protected override get resumeCommand(): string {
+    const skipped = [switches.skipGitHub, switches.skipDeploy].filter((flag) => this.isOn(flag));
+    return ['yo goboot --resume', ...skipped.map(({ flag }) => `--${flag}`)].join(' ');
+  }
+
   async initializing(): Promise<void> {
     await this.phase(async () => {
       for (const flag of [switches.resume, switches.undo]) {

@@ -33,6 +33,10 @@ export default class GitHubGenerator extends PublishingGenerator {
     this.registerPriorities([{ priorityName: 'publish', before: 'end' }]);
   }
 
+  protected override get resumeCommand(): string {
+    return 'yo goboot:github';
+  }
+
   async initializing(): Promise<void> {
     await this.phase(async () => {
       this.#opened = openProject(

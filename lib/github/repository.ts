@@ -1,5 +1,5 @@
 import { GobootError } from '../errors.ts';
-import { mainBranch } from '../git.ts';
+import { isRepository, mainBranch } from '../git.ts';
 import { run } from '../process.ts';
 import type { RepositoryVisibility } from '../project.ts';
 import type { Owner } from './account.ts';
@@ -93,7 +93,8 @@ export async function lookUpRepository(
   const repository = await findRepository(github, name);
   if (!repository) return { state: 'absent' };
   if (await isEmpty(github, repository)) return { state: 'empty', repository };
-  const main = directory && (await relationOfMain(github, repository, directory));
+  // Below another repository, git would answer for that one.
+  const main = directory && isRepository(directory) && (await relationOfMain(github, repository, directory));
   return main ? { state: 'ours', repository, main } : { state: 'foreign', repository };
 }
 

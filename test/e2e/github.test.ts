@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { listDirectory } from '../support/directory-listing.ts';
 import { defaultAccounts } from '../support/github/accounts.ts';
@@ -55,16 +55,20 @@ function wrote(): string[] {
     .map(({ method, path }) => `${method} ${path}`);
 }
 
-/** Removes a repository, so that tests can have the same name. */
-async function forget(fullName: string): Promise<void> {
-  const [owner = ''] = fullName.split('/');
-  const user = owner === 'studio' ? 'free-user' : owner;
-  await fetch(`${server().url}/repos/${fullName}`, {
-    method: 'DELETE',
-    headers: { authorization: `token ${server().token('classic', user)}`, 'user-agent': 'tests' },
-  });
+// All tests have the same name for their project.
+afterEach(async () => {
+  for (const [owner, user] of Object.entries({
+    'pro-user': 'pro-user',
+    'free-user': 'free-user',
+    studio: 'free-user',
+  })) {
+    await fetch(`${server().url}/repos/${owner}/shop`, {
+      method: 'DELETE',
+      headers: { authorization: `token ${server().token('classic', user)}`, 'user-agent': 'tests' },
+    });
+  }
   server().requests.splice(0);
-}
+});
 
 function expectRefusal(result: ProgramResult, status: number, ...texts: (string | RegExp)[]): void {
   const output = `${result.stdout}\n${result.stderr}`;
@@ -106,7 +110,6 @@ describe('A project is on GitHub', () => {
     expect(again).toMatchObject({ exitCode: 0, stderr: '' });
     expect(again.stdout).toMatch(/Push main: done, [0-9a-f]{8} was there/);
     expect(comparable(server().repository('pro-user/shop'))).toEqual(before);
-    await forget('pro-user/shop');
   });
 
   test('of a free account, whose plan lacks some of it', async () => {
@@ -116,7 +119,6 @@ describe('A project is on GitHub', () => {
     expect(result.stdout).toMatch(/Environment production: done, not in the plan of the account/);
     expect(result.stdout).toMatch(/Warning: .*names that begin with PRODUCTION_/);
     expect(result.stdout).toMatch(/Warning: .*main is not protected/);
-    await forget('free-user/shop');
   });
 
   test('and a second person goes on from a clone with a token of their own', async () => {
@@ -150,7 +152,6 @@ describe('A project is on GitHub', () => {
     const undo = await colleague.yo(['goboot', '--undo', '--yes'], inProject(token));
     expect(undo.exitCode).toBe(0);
     expect(comparable(server().repository('studio/shop'))).toEqual(before);
-    await forget('studio/shop');
   });
 });
 
@@ -189,7 +190,6 @@ describe('Nothing is written, here or on GitHub,', () => {
     const token = server().token('classic', 'pro-user');
     await expectNothing(publishing(), withToken(token), 3, /pro-user\/shop exists/, /another name/);
     expect(comparable(server().repository('pro-user/shop'))).toEqual(before);
-    await forget('pro-user/shop');
   });
 
   test.each(['--check', '--dry-run'])('with %s', async (flag) => {
@@ -207,7 +207,15 @@ describe('Nothing is written, here or on GitHub,', () => {
 test('A token that is typed at a terminal is not shown', async () => {
   const place = new Workplace();
   const token = server().token('classic', 'pro-user');
-  const flags = publishing('--host=192.0.2.7', '--port=22', '--key-file=', '--jump-host=', '--check');
+  const asked = ['--owner=pro-user', '--visibility=private'];
+  const flags = publishing(
+    ...asked,
+    '--host=192.0.2.7',
+    '--port=22',
+    '--key-file=',
+    '--jump-host=',
+    '--check',
+  );
   const terminal = await place.terminal(flags.filter((word) => word !== '--yes'));
   await terminal.waitFor('GitHub token');
   await terminal.type(token);
@@ -233,8 +241,6 @@ test('A run that fails in the middle can be resumed and undone, and leaks no sec
     GIT_TRACE2_EVENT: join(traces, 'events'),
     GIT_TRACE_REDACT: '0',
     GIT_CURL_VERBOSE: '1',
-    DEBUG: '*',
-    NODE_DEBUG: '',
   };
   const stop = sampleCommandLines();
   const printed: string[] = [];
@@ -252,7 +258,7 @@ test('A run that fails in the middle can be resumed and undone, and leaks no sec
     1,
     /set the secret ANSIBLE_VAULT_PASSWORD/,
     /Exists now: repository pro-user\/shop, environment production in pro-user\/shop/,
-    /yo goboot --resume/,
+    /To go on: yo goboot --resume --skip-deploy\./,
     /yo goboot --undo/,
   );
   expect(server().repository('pro-user/shop')?.commits).toEqual([]);

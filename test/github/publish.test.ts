@@ -334,6 +334,16 @@ describe('A token that lacks', () => {
     expect(creationsIn(run.fullName, server().repository(run.fullName))).toEqual([]);
   }
 
+  test('the scope delete_repo undoes nothing but forgets nothing either', async () => {
+    const run = await scenario('pro-user');
+    await runPublication(run);
+    const before = comparable(stateOf(run));
+    const token = server().token('classic', 'pro-user', { scopes: ['repo', 'workflow'] });
+    expect(await errorOf(runUndo({ ...run, token }))).toMatch(/delete the repository.*scope delete_repo/);
+    expect(comparable(stateOf(run))).toEqual(before);
+    await expectKnown(run);
+  });
+
   test.each(['repo', 'workflow'])('the scope %s is refused by the check', async (scope) => {
     const scopes = ['repo', 'workflow'].filter((other) => other !== scope);
     const run = await scenario('pro-user', { token: server().token('classic', 'pro-user', { scopes }) });

@@ -140,6 +140,8 @@ describe('What stands at a repository’s address', () => {
     const where = { owner: 'free-user', name };
     expect(await lookUpRepository(github, where, await localProject())).toMatchObject({ state: 'foreign' });
     expect(await lookUpRepository(github, where)).toMatchObject({ state: 'foreign' });
+    // The directory of a project that is still to be made.
+    expect(await lookUpRepository(github, where, '/nowhere/shop')).toMatchObject({ state: 'foreign' });
   });
 });
 
