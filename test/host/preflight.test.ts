@@ -283,7 +283,15 @@ describe('the way to the host', () => {
 describe('yo goboot:doctor', () => {
   beforeAll(async () => {
     const { exitCode, stderr } = await place.yo([
-      ...['goboot', 'shop', '--yes', '--skip-deploy', '--domain=shop.example.com', '--author=Ada Example'],
+      ...[
+        'goboot',
+        'shop',
+        '--yes',
+        '--skip-github',
+        '--skip-deploy',
+        '--domain=shop.example.com',
+        '--author=Ada Example',
+      ],
       ...['--email=ada@example.com', `--host=${host.address}`, `--user=${host.user}`],
       ...[`--key-file=${host.keyFileFor(place)}`, `--known-hosts-file=${host.knownHostsFileFor(place)}`],
     ]);
