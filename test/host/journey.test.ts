@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
+import { deploymentSettingList } from '../../lib/github/deployment-settings.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { runOrThrow } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
@@ -250,6 +251,8 @@ test('the deploy workflow releases with what GitHub holds, whose key can do noth
   await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {
     cwd: clone,
     env: {
+      // What is not set is empty in a workflow.
+      ...Object.fromEntries(deploymentSettingList.map(({ name }) => [name, ''])),
       ...secrets,
       ...variables,
       RUNNER_TEMP: runner,
