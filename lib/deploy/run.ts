@@ -2,6 +2,7 @@ import { formatSeconds } from '../terminal/format.ts';
 import {
   type DeployOptions,
   deployStep,
+  type KnownCommit,
   type OutsideStep,
   type Proof,
   proofLines,
@@ -17,8 +18,9 @@ import {
 export function stepsToLive(
   fingerprints: { project: string; host: string },
   options: DeployOptions = {},
+  known: KnownCommit = {},
 ): OutsideStep[] {
-  const deploying = deployStep(options);
+  const deploying = deployStep(options, known);
   return fingerprints.project === fingerprints.host ? [deploying] : [provisionStep, deploying];
 }
 
