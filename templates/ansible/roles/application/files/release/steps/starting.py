@@ -80,9 +80,6 @@ def probe(transaction: Transaction) -> str:
         )
     except ReleaseError as failure:
         raise ReleaseError(f"the new release is not well: {failure.message}", journal(unit, since)) from None
-    if is_held(site, release.id, WORKER):
-        # It is well, so its worker may start, while its pages are visited for the first time.
-        begin_worker(transaction)
     if transaction.started_web:
         warm_up(site, release)
     return "database, cache and broker answer"
