@@ -6,7 +6,6 @@ import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
 import {
   type DeployOptions,
-  type KnownCommit,
   type OutsideStep,
   type RollbackOptions,
   rollbackStep,
@@ -51,7 +50,6 @@ export default class DeployGenerator extends GobootGenerator {
   #project!: Project;
   #environment!: Environment;
   #host: TrustedHost | undefined;
-  #known: KnownCommit = {};
   #options!: DeployOptions;
   #steps!: OutsideStep[];
 
@@ -95,13 +93,11 @@ export default class DeployGenerator extends GobootGenerator {
       this.giveBackAtTheEnd(() => host.connection.close());
       const { provisioned } = await host.facts;
       const [sha, uncommitted, fingerprint] = await repository;
-      this.#known = { commit: sha, fingerprint };
       this.#steps = this.isOn(switches.rollback)
         ? [rollbackStep(this.commandLine.positionals[0], this.#rollbackOptions())]
         : stepsToLive(
             { project: fingerprint, host: this.isOn(switches.provision) ? '' : provisioned },
             this.#options,
-            this.#known,
           );
       if (uncommitted.length > 0) {
         this.reporter.warn(
@@ -181,9 +177,6 @@ export default class DeployGenerator extends GobootGenerator {
       `The host key of ${this.#environment.host.address} is now committed: ${this.#host?.fingerprints.join(', ')}`,
     );
     await writeFile(path, knownHosts);
-    // What is about to be committed is another commit.
-    delete this.#known.commit;
-    delete this.#known.fingerprint;
     await commit(this.#root, {
       message: `Trust the host key of ${this.#environment.host.address}`,
       paths: [projectPaths.knownHosts],

@@ -2,7 +2,6 @@ import { formatSeconds } from '../terminal/format.ts';
 import {
   type DeployOptions,
   deployStep,
-  type KnownCommit,
   type OutsideStep,
   type Proof,
   proofLines,
@@ -18,9 +17,8 @@ import {
 export function stepsToLive(
   fingerprints: { project: string; host: string },
   options: DeployOptions = {},
-  known: KnownCommit = {},
 ): OutsideStep[] {
-  const deploying = deployStep(options, known);
+  const deploying = deployStep(options);
   return fingerprints.project === fingerprints.host ? [deploying] : [provisionStep, deploying];
 }
 

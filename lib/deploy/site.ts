@@ -107,22 +107,15 @@ function waiting(wait: number | undefined): string[] {
   return wait ? ['--wait', String(wait)] : [];
 }
 
-/** What git has said of the project already; it is asked for what is missing. */
-export interface KnownCommit {
-  commit?: string;
-  /** As `provisionFingerprint` makes it. */
-  fingerprint?: string;
-}
-
 /** Puts the current commit live, and shows where the time on the host went. */
-export function deployStep(options: DeployOptions = {}, known: KnownCommit = {}): OutsideStep {
+export function deployStep(options: DeployOptions = {}): OutsideStep {
   return {
     plan: 'Deploy: send the commit, start it beside the running release, probe it, switch',
     async run(context) {
       const { projectRoot, environment } = context;
       const [commit, provisioned] = await Promise.all([
-        known.commit ?? currentCommit(projectRoot),
-        known.fingerprint ?? provisionFingerprint(projectRoot, environment.name),
+        currentCommit(projectRoot),
+        provisionFingerprint(projectRoot, environment.name),
       ]);
       await release(context, 'Deploy the commit', {
         words: [
