@@ -1,12 +1,16 @@
-import type { Prompt } from './ask.ts';
+import { join } from 'node:path';
 import { GobootGenerator } from './base.ts';
 import { GobootError, toGobootError, usageError } from './errors.ts';
 import type { GitHub } from './github/client.ts';
 import type { GitHubFacts } from './github/facts.ts';
+import type { PreparedPublication, Publication } from './github/publish.ts';
 import { classicTokenPage, tokenFromEnvironment } from './github/token.ts';
 import { type CreationState, describeCreation, Journal } from './journal.ts';
+import { projectPaths } from './paths.ts';
 import type { Project } from './project.ts';
 import { switches } from './questions.ts';
+import type { OpenedProject } from './settings-file.ts';
+import { knownHostsFor } from './ssh/known-hosts.ts';
 
 /** What the commands that create things on GitHub have in common. */
 export abstract class PublishingGenerator extends GobootGenerator {
@@ -18,8 +22,7 @@ export abstract class PublishingGenerator extends GobootGenerator {
   /** Opens GitHub for a project with the user's token, which is asked for where it is not set. */
   async #open({ github: { apiUrl } }: Project): Promise<GitHub> {
     const { openGitHub } = await import('./github/client.ts');
-    const token =
-      tokenFromEnvironment() ?? (this.mayAsk ? await this.#askForToken(this.askSecret) : undefined);
+    const token = tokenFromEnvironment() ?? (this.mayAsk ? await this.#askForToken() : undefined);
     if (token === undefined) {
       throw new GobootError('There is no token for GitHub: neither GH_TOKEN nor GITHUB_TOKEN is set', {
         remedy: `Make one, for example with gh auth token or at ${classicTokenPage()}, and set GH_TOKEN.`,
@@ -33,8 +36,8 @@ export abstract class PublishingGenerator extends GobootGenerator {
     });
   }
 
-  #askForToken(ask: Prompt): Promise<string> {
-    return ask({
+  #askForToken(): Promise<string> {
+    return this.askSecret({
       name: 'token',
       message: 'GitHub token (it is not stored)',
       default: undefined,
@@ -49,6 +52,42 @@ export abstract class PublishingGenerator extends GobootGenerator {
     // A question must not stand among the reports of other steps.
     await opened.catch(() => {});
     return lookAtGitHub(opened, project, directory);
+  }
+
+  /** Collects what the publication of a project needs, and what it is about to do, as lines of the plan. */
+  protected async preparePublication(
+    facts: GitHubFacts,
+    { root, project, environment }: OpenedProject,
+  ): Promise<{ prepared: PreparedPublication; plan: string[] }> {
+    const { preparePublication, publishPlan } = await import('./github/publish.ts');
+    const prepared = await preparePublication(facts, environment, root, this.textOf(switches.deployKeyFile));
+    return { prepared, plan: publishPlan({ ...prepared, project, environment }) };
+  }
+
+  /** Publishes a project, and warns of what the plan of its owner does not include. */
+  protected async runPublication(
+    prepared: PreparedPublication,
+    { root, project, environment }: OpenedProject,
+  ): Promise<Publication> {
+    const [{ publish }, { ensureVaultPassword }] = await Promise.all([
+      import('./github/publish.ts'),
+      import('./vault.ts'),
+    ]);
+    const journal = Journal.open(root);
+    const publication = await this.creating(journal, async () =>
+      publish({
+        ...prepared,
+        projectRoot: root,
+        project,
+        environment,
+        knownHosts: await knownHostsFor(environment, join(root, projectPaths.knownHosts)),
+        vaultPassword: await ensureVaultPassword(root, environment.name),
+        journal,
+        reporter: this.reporter,
+      }),
+    );
+    for (const line of publication.missing) this.reporter.warn(line);
+    return publication;
   }
 
   /** Runs what creates things outside of the project's directory. A failure says what exists then, and what to do. */

@@ -34,13 +34,13 @@ import {
   answersToStore,
   findProjectRoot,
   locateProject,
+  type OpenedProject,
   openProject,
   projectFromAnswers,
   readStoredAnswers,
   storedAsText,
 } from '../../lib/settings-file.ts';
 import { describeTarget } from '../../lib/ssh/connection.ts';
-import { knownHostsFor } from '../../lib/ssh/known-hosts.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
 import { quoted } from '../../lib/validate.ts';
@@ -154,20 +154,11 @@ export default class AppGenerator extends PublishingGenerator {
       });
       this.#host = host;
       if (gitHub) {
-        const { preparePublication, publishPlan } = await import('../../lib/github/publish.ts');
-        this.#prepared = await preparePublication(
-          gitHub,
-          this.#environment,
-          this.#root,
-          this.textOf(switches.deployKeyFile),
-        );
-        this.#publishing = publishPlan({
-          ...this.#prepared,
-          project: this.#project,
-          environment: this.#environment,
-        });
+        const { prepared, plan } = await this.preparePublication(gitHub, this.#opened());
+        this.#prepared = prepared;
+        this.#publishing = plan;
         // A colleague's token must lead to the same repository.
-        this.#answers.owner = this.#prepared.owner.login;
+        this.#answers.owner = prepared.owner.login;
       }
       if (host) this.giveBackAtTheEnd(() => host.connection.close());
       this.#files = await projectFiles(
@@ -257,19 +248,7 @@ export default class AppGenerator extends PublishingGenerator {
   async publish(): Promise<void> {
     await this.phase(async () => {
       if (!this.#prepared) return;
-      const { publish } = await import('../../lib/github/publish.ts');
-      const context = {
-        ...this.#prepared,
-        projectRoot: this.#root,
-        project: this.#project,
-        environment: this.#environment,
-        knownHosts: await knownHostsFor(this.#environment, join(this.#root, projectPaths.knownHosts)),
-        vaultPassword: await ensureVaultPassword(this.#root, this.#environment.name),
-        journal: Journal.open(this.#root),
-        reporter: this.reporter,
-      };
-      this.#publication = await this.creating(context.journal, () => publish(context));
-      for (const line of this.#publication.missing) this.reporter.warn(line);
+      this.#publication = await this.runPublication(this.#prepared, this.#opened());
     });
   }
 
@@ -314,6 +293,10 @@ export default class AppGenerator extends PublishingGenerator {
         ...this.#nextSteps(),
       ]);
     });
+  }
+
+  #opened(): OpenedProject {
+    return { root: this.#root, project: this.#project, environment: this.#environment };
   }
 
   #result(): Record<string, unknown> {

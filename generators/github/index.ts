@@ -1,12 +1,10 @@
 import type { BaseOptions } from 'yeoman-generator';
 import { commit } from '../../lib/git.ts';
-import { Journal } from '../../lib/journal.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
 import { PublishingGenerator } from '../../lib/publishing.ts';
 import { questions, switches } from '../../lib/questions.ts';
 import { type OpenedProject, openProject, storeProjectAnswers } from '../../lib/settings-file.ts';
-import { ensureVaultPassword } from '../../lib/vault.ts';
 
 const gitHubQuestions = questions.filter(({ aboutGitHub }) => aboutGitHub);
 
@@ -61,14 +59,7 @@ export default class GitHubGenerator extends PublishingGenerator {
         gitHub,
         list: this.isOn(switches.check),
       });
-      const { preparePublication, publish, publishPlan } = await import('../../lib/github/publish.ts');
-      const prepared = await preparePublication(
-        gitHub,
-        environment,
-        root,
-        this.textOf(switches.deployKeyFile),
-      );
-      const plan = publishPlan({ ...prepared, project, environment });
+      const { prepared, plan } = await this.preparePublication(gitHub, this.#opened);
       this.reporter.plan(`${project.title} on GitHub`, plan);
       if (await this.stopAfterPlan({ steps: plan })) return;
 
@@ -89,21 +80,7 @@ export default class GitHubGenerator extends PublishingGenerator {
         paths: [projectPaths.environmentVariables(environment.name), projectPaths.answers],
         identity: { name: project.authorName, email: project.authorEmail },
       });
-      const journal = Journal.open(root);
-      const { knownHostsFor } = await import('../../lib/ssh/known-hosts.ts');
-      const publication = await this.creating(journal, async () =>
-        publish({
-          ...prepared,
-          projectRoot: root,
-          project,
-          environment,
-          knownHosts: await knownHostsFor(environment, `${root}/${projectPaths.knownHosts}`),
-          vaultPassword: await ensureVaultPassword(root, environment.name),
-          journal,
-          reporter: this.reporter,
-        }),
-      );
-      for (const line of publication.missing) this.reporter.warn(line);
+      const publication = await this.runPublication(prepared, this.#opened);
       const { repository, place } = publication;
       this.reporter.result(
         {

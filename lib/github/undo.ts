@@ -122,7 +122,6 @@ async function removeRepository(
   }
   if (found) await removeOrigin(projectRoot, found.cloneUrl);
   for (const inside of journal.ours().filter(({ place }) => place === entry.name)) {
-    if (inside.kind === 'site') continue;
     await journal.remove(inside);
     result.removed.push(inside);
   }
