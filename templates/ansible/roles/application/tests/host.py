@@ -78,7 +78,8 @@ start) wait=1; for unit; do
 stop) for unit; do
   case $unit in --no-block) continue ;; esac
   [ -s "$units/$unit" ] && kill "$(cat "$units/$unit")"
-  rm -f "$units/$unit"
+  id=${unit#*-web@}
+  rm -f "$units/$unit" "$STAND_IN/../run/shop-production/${id%.service}.sock"
   done ;;
 restart) case $1 in
   *-web@*) if [ -e "$units/$1" ]; then "$0" stop "$1"; fi; "$0" start "$1" ;;
@@ -135,9 +136,10 @@ if (directory / "broken-start").exists():
     (stand_in / "units" / unit).unlink()
     sys.exit(1)
 listener = socket.socket(socket.AF_UNIX)
-listener.bind(path + ".new")
+# The name is its own: one that was stopped before the next line must not be in the way of the next.
+listener.bind(f"{path}.{os.getpid()}")
 listener.listen(64)
-os.rename(path + ".new", path)
+os.rename(f"{path}.{os.getpid()}", path)
 while True:
     peer, _ = listener.accept()
     asked = peer.recv(65536).decode()
