@@ -23,6 +23,7 @@ export const projectPaths = {
   sshConfiguration: '.ansible/ssh_config',
   knownHosts: '.ansible/known_hosts',
   vaultPassword: '.ansible/vault_password',
+  inventories: '.ansible/inventory',
   environmentVariables: (environment: string) => `.ansible/inventory/${environment}/group_vars/all/main.yml`,
   vault: (environment: string) => `.ansible/inventory/${environment}/group_vars/all/vault.yml`,
   pythonLock: 'uv.lock',

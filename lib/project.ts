@@ -19,6 +19,9 @@ export interface Environment {
   jump?: SshTarget;
 }
 
+/** The environments of a project in the order in which they were added; the first one is production. */
+export type Environments = readonly [Environment, ...Environment[]];
+
 export type RepositoryVisibility = 'private' | 'public';
 
 /** Where the project's repository is on GitHub, as far as the user has said so. */
@@ -40,7 +43,7 @@ export interface Project {
   github: GitHubSettings;
 }
 
-/** The first environment of every project. */
+/** The first environment of every project, and the one that visitors and search engines are meant to see. */
 export const defaultEnvironment = 'production';
 
 /**
@@ -48,6 +51,11 @@ export const defaultEnvironment = 'production';
  */
 export function siteName(project: string, environment: string): string {
   return `${project}-${environment}`;
+}
+
+/** The name of an environment among Ansible's groups, where a hyphen is not allowed. */
+export function environmentGroup(environment: string): string {
+  return environment.replaceAll('-', '_');
 }
 
 /** `my_shop` → `My shop`. */

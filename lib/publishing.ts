@@ -81,7 +81,7 @@ export abstract class PublishingGenerator extends GobootGenerator {
         project,
         environment,
         knownHosts: await knownHostsFor(environment, join(root, projectPaths.knownHosts)),
-        vaultPassword: await ensureVaultPassword(root, environment.name),
+        vaultPassword: await ensureVaultPassword(root),
         journal,
         reporter: this.reporter,
       }),

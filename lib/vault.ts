@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Vault } from 'ansible-vault';
@@ -24,17 +24,21 @@ export async function encryptVariables(variables: Record<string, string>, passwo
   return `${(await new Vault({ password }).encrypt(document.join(''), '')).trim()}\n`;
 }
 
+function hasVault(projectRoot: string): boolean {
+  const inventories = join(projectRoot, projectPaths.inventories);
+  const environments = existsSync(inventories) ? readdirSync(inventories) : [];
+  return environments.some((environment) => existsSync(join(projectRoot, projectPaths.vault(environment))));
+}
+
 /**
- * Reads the project's vault password, or makes one (readable by its owner alone) for a project that has no vault yet.
- * Returns undefined when there is a vault whose password is not on this computer.
+ * Reads the password of the project's vaults, or makes one (readable by its owner alone) for a project that has no vault
+ * yet. All environments have the same one. Returns undefined when there is a vault whose password is not on this
+ * computer.
  */
-export async function ensureVaultPassword(
-  projectRoot: string,
-  environment: string,
-): Promise<string | undefined> {
+export async function ensureVaultPassword(projectRoot: string): Promise<string | undefined> {
   const path = join(projectRoot, projectPaths.vaultPassword);
   if (existsSync(path)) return (await readFile(path, 'utf8')).trim();
-  if (existsSync(join(projectRoot, projectPaths.vault(environment)))) return undefined;
+  if (hasVault(projectRoot)) return undefined;
   const password = randomSecret();
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, `${password}\n`, { mode: 0o600, flag: 'wx' });

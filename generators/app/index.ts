@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
-import { readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
+import { readAllDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
 import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
@@ -14,7 +14,7 @@ import { nextSteps } from '../../lib/next-steps.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { ignoredChecks } from '../../lib/preflight/check.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
-import { defaultEnvironment, type Environment, type Project } from '../../lib/project.ts';
+import { defaultEnvironment, type Environment, type Environments, type Project } from '../../lib/project.ts';
 import { PublishingGenerator } from '../../lib/publishing.ts';
 import { lockPythonPackages } from '../../lib/python-lock.ts';
 import { type Answers, projectSwitches, questions, switches } from '../../lib/questions.ts';
@@ -39,6 +39,7 @@ import {
   projectFromAnswers,
   readStoredAnswers,
   storedAsText,
+  storedEnvironments,
 } from '../../lib/settings-file.ts';
 import { describeTarget } from '../../lib/ssh/connection.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
@@ -163,9 +164,9 @@ export default class AppGenerator extends PublishingGenerator {
       if (host) this.giveBackAtTheEnd(() => host.connection.close());
       this.#files = await projectFiles(
         this.#project,
-        this.#environment,
+        this.#environments(),
         await extendedKnownHosts(this.#root, host?.knownHosts ?? ''),
-        { deployPublicKeys: await readDeployPublicKeys(this.#root, this.#environment.name) },
+        { deployPublicKeys: await readAllDeployPublicKeys(this.#root, this.#environments()) },
       );
       this.#comparison = await compareWithDisk(this.#files, this.#root);
       this.reporter.plan(`${this.#project.title} in ${this.#root}`, this.#plan());
@@ -189,9 +190,11 @@ export default class AppGenerator extends PublishingGenerator {
       const isNew = !isRepository(this.#root);
       this.destinationRoot(this.#root);
       this.summarizeFileLog();
-      const password = await ensureVaultPassword(this.#root, environment);
-      if (password && !this.fs.exists(join(this.#root, projectPaths.vault(environment)))) {
-        this.#files.push(await newVaultFile(environment, password));
+      const password = await ensureVaultPassword(this.#root);
+      for (const { name } of password ? this.#environments() : []) {
+        if (password && !this.fs.exists(join(this.#root, projectPaths.vault(name)))) {
+          this.#files.push(await newVaultFile(name, password));
+        }
       }
       const { changed, identical } = this.#comparison;
       const existing = [...changed, ...identical];
@@ -293,6 +296,12 @@ export default class AppGenerator extends PublishingGenerator {
         ...this.#nextSteps(),
       ]);
     });
+  }
+
+  /** The one that is asked about, and those that were added later. */
+  #environments(): Environments {
+    const others = storedEnvironments(this.#root).filter(({ name }) => name !== this.#environment.name);
+    return [this.#environment, ...others];
   }
 
   #opened(): OpenedProject {

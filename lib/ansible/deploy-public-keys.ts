@@ -162,6 +162,17 @@ export async function readDeployPublicKeys(projectRoot: string, environment: str
   return (await readList(projectRoot, environment)).keys;
 }
 
+/** The same for several environments, by their names. */
+export async function readAllDeployPublicKeys(
+  projectRoot: string,
+  environments: readonly { name: string }[],
+): Promise<Record<string, string[]>> {
+  const entries = environments.map(
+    async ({ name }): Promise<[string, string[]]> => [name, await readDeployPublicKeys(projectRoot, name)],
+  );
+  return Object.fromEntries(await Promise.all(entries));
+}
+
 /**
  * Lets a public key release the site of an environment, from the next provisioning on. Returns whether the file has
  * changed; a key that is there already, under whatever comment, stays as it is.

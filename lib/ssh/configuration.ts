@@ -46,15 +46,36 @@ function appendTarget(config: SSHConfig, alias: string, target: SshTarget, proxy
   if (target.keyFile) config.append(keyBlock(alias, target.keyFile));
 }
 
-/** The text of an OpenSSH client configuration for the hosts of one environment. */
+function appendEnvironment(config: SSHConfig, { site, host, jump }: Environment): void {
+  const alias = jump && jumpAlias(site);
+  if (jump && alias) appendTarget(config, alias, jump);
+  appendTarget(config, site, host, alias);
+}
+
+/**
+ * The text of a configuration with what it lacks for one more environment. All that is there, comments too, stays as
+ * it is.
+ */
+export function withEnvironment(text: string, environment: Environment): string {
+  const names = text.matchAll(/^[ \t]*Host[ \t=]+(.*)$/gim);
+  const known = [...names].flatMap(([, patterns = '']) => patterns.split(/\s+/));
+  if (known.includes(environment.site)) return text;
+  const config = new SSHConfig();
+  appendEnvironment(config, environment);
+  const blocks = `${config.toString().trim()}\n`;
+  // Before what holds for all hosts, with its comments: ssh takes the first value that it finds.
+  const common = text.match(/^(?:[ \t]*#.*\n)*[ \t]*Host[ \t=]+\*[ \t]*$/im);
+  if (common?.index === undefined) return `${text.replace(/\n*$/, '\n\n')}${blocks}`;
+  return `${text.slice(0, common.index)}${blocks}\n${text.slice(common.index)}`;
+}
+
+/** The text of an OpenSSH client configuration for the hosts of environments. */
 export function sshConfiguration(
-  environment: Environment,
+  environments: readonly Environment[],
   options: SshConfigurationOptions = { knownHostsFile: 'known_hosts', hostKeyChecking: 'yes' },
 ): string {
   const config = new SSHConfig();
-  const jump = environment.jump && jumpAlias(environment.site);
-  if (environment.jump && jump) appendTarget(config, jump, environment.jump);
-  appendTarget(config, environment.site, environment.host, jump);
+  for (const environment of environments) appendEnvironment(config, environment);
   config.append({
     Host: '*',
     UserKnownHostsFile: options.knownHostsFile,

@@ -54,7 +54,7 @@ export async function openConnection(environment: Environment, knownHosts: strin
   await writeFile(knownHostsFile, knownHosts, { mode: 0o600 });
   await writeFile(
     configurationFile,
-    sshConfiguration(environment, {
+    sshConfiguration([environment], {
       knownHostsFile,
       hostKeyChecking: knownHosts.trim() ? 'yes' : 'accept-new',
     }),

@@ -36,10 +36,9 @@ function textsOf(node: unknown): string[] {
 
 /** What the workflows of a rendered project read from `secrets` and `vars`, in whichever way it is written. */
 async function consumed(environment: string): Promise<string[]> {
-  const files = await renderProject(
-    sampleProject(),
+  const files = await renderProject(sampleProject(), [
     sampleEnvironment({ name: environment, site: siteName('shop', environment) }),
-  );
+  ]);
   const workflows = files.filter(({ path }) => path.startsWith('.github/workflows/'));
   expect(workflows.length).toBeGreaterThan(2);
   const expressions = workflows.flatMap(({ contents }) =>
@@ -66,7 +65,7 @@ describe('the workflows of a project', () => {
   );
 
   test('use each of them in a shell script, under the same name', async () => {
-    const files = await renderProject(sampleProject(), sampleEnvironment());
+    const files = await renderProject(sampleProject(), [sampleEnvironment()]);
     const deploy = parse(String(files.find(({ path }) => path === '.github/workflows/deploy.yml')?.contents));
     const scripts = deploy.jobs.deploy.steps.map(({ run = '' }: { run?: string }) => run).join('\n');
     const used = [...scripts.matchAll(/\$\{?(\w+)/g)].map(([, name]) => name);

@@ -208,7 +208,7 @@ describe('a jump host', () => {
     );
     const runner = mkdtempSync(join(tmpdir(), 'runner-'));
     onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
-    const files = await renderProject(sampleProject(), environment);
+    const files = await renderProject(sampleProject(), [environment]);
     const workflow = parse(
       String(files.find(({ path }) => path === '.github/workflows/deploy.yml')?.contents),
     );

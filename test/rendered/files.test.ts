@@ -91,7 +91,9 @@ describe('A project with deploy keys and a jump host', () => {
 
   test('has nothing that its linters would report, however long the keys are', async () => {
     const cwd = temporaryDirectory();
-    const files = await projectFiles(sampleProject(project), environment, '', { deployPublicKeys: keys });
+    const files = await projectFiles(sampleProject(project), [environment], '', {
+      deployPublicKeys: { [environment.name]: keys },
+    });
     await writeNewFiles(files, cwd);
     await expectSuccess('yamllint', ['--strict', '.'], { cwd });
     const findings = await expectSuccess('zizmor', ['--offline', '--quiet', '--format=json', '.github'], {
@@ -102,7 +104,7 @@ describe('A project with deploy keys and a jump host', () => {
   });
 
   test('tells its owner what lets GitHub through the jump host', async () => {
-    const files = await projectFiles(sampleProject(project), environment, '');
+    const files = await projectFiles(sampleProject(project), [environment], '');
     const readme = String(files.find(({ path }) => path === 'README.md')?.contents);
     expect(readme).toContain('`~/.ssh/authorized_keys` of `hop` on `2001:db8::5`');
     expect(readme).toContain(String(jumpHostAuthorizedKey(environment, 'ssh-ed25519 …')));
