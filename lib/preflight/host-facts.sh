@@ -28,7 +28,7 @@ echo "operatingSystem=${ID:-unknown} ${VERSION_ID:-}"
 echo "operatingSystemName=${PRETTY_NAME:-unknown}"
 echo "python=$(python3 --version 2>/dev/null)"
 if [ -d /run/systemd/system ]; then echo systemd=yes; else echo systemd=no; fi
-echo "provisioned=$(cat "/etc/$site/provisioned" 2>/dev/null)"
+echo "provisioned=$(as_root cat "/etc/$site/provisioned" 2>/dev/null)"
 
 [ "$depth" = full ] || exit 0
 
