@@ -276,7 +276,7 @@ async function checkServices(connection: SshConnection, { site }: Environment): 
     throw new GobootError(
       `The site cannot check its services: ${result.stderr.trim().split('\n').at(-1) ?? ''}`,
       {
-        remedy: `On the server: sudo ${site}-release manage -- check_services`,
+        remedy: `On the server: sudo ${site}-manage check_services`,
       },
     );
   }

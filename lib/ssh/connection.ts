@@ -26,6 +26,11 @@ export interface SshConnection {
     options: { input?: Readable; onLine: (line: string) => void },
   ): Promise<{ exitCode: number; stderr: string; connectionError?: GobootError }>;
   /**
+   * Runs a shell command on the site's host with the terminal and the streams of this program, and returns its exit
+   * status; 255 is that of ssh itself, which has said why by then.
+   */
+  interact(command: string): Promise<number>;
+  /**
    * Logs in to the jump host, as its own user with its own key, and lets it connect to the host's SSH server. Does
    * nothing without a jump host. Throws a GobootError that names the jump host.
    */
@@ -98,6 +103,12 @@ export async function openConnection(environment: Environment, knownHosts: strin
       return exitCode === lostConnection
         ? { ...result, connectionError: connectionError(stderr, environment) }
         : result;
+    },
+    async interact(command) {
+      const hasTerminal = process.stdin.isTTY && process.stdout.isTTY;
+      const terminal = hasTerminal ? ['-t'] : [];
+      const options = [...connectionOptions, ...sharing, ...terminal, '-o', 'LogLevel=ERROR'];
+      return (await run('ssh', [...options, environment.site, command], { interactive: true })).exitCode;
     },
     async tryJump() {
       const { host, jump } = environment;
