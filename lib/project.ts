@@ -17,6 +17,8 @@ export interface Environment {
   domain: string;
   host: SshTarget;
   jump?: SshTarget;
+  /** The name that visitors have to give, with the password that is in the vault; everybody may look without one. */
+  basicAuthUser?: string;
 }
 
 /** The environments of a project in the order in which they were added; the first one is production. */

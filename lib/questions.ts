@@ -4,6 +4,7 @@ import type { RepositoryVisibility } from './project.ts';
 import {
   expandPath,
   validateAuthor,
+  validateBasicAuthUser,
   validateDomain,
   validateEmail,
   validateGitHubOwner,
@@ -36,6 +37,10 @@ export interface Answers {
   owner: string;
   visibility: RepositoryVisibility;
   githubUrl: string;
+  /** Asked by `yo goboot:host` alone. */
+  environment: string;
+  /** The name that visitors have to give before they see the site; empty: nobody has to. */
+  basicAuthUser: string;
 }
 
 export type AnswerName = keyof Answers;
@@ -209,6 +214,16 @@ export const questions: readonly Question[] = [
     validateStored: validateStoredKeyFile,
     default: ({ keyFile }) => keyFile,
     when: hasJumpHost,
+    keep: 'environment',
+  }),
+  define({
+    name: 'basicAuthUser',
+    flag: 'basic-auth',
+    prompt: 'Name that visitors have to give, together with a password (empty: everybody may look)',
+    description:
+      'Name that visitors have to give, together with a password from the vault; none unless given',
+    validate: validateBasicAuthUser,
+    flagOnly: true,
     keep: 'environment',
   }),
   define({

@@ -3,7 +3,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
-import type { Environments, Project } from './project.ts';
+import type { Environment, Environments, Project } from './project.ts';
 import { type RenderedFile, type RenderOptions, renderProject } from './render.ts';
 import { sshConfiguration } from './ssh/configuration.ts';
 import { readIfExists } from './ssh/known-hosts.ts';
@@ -34,10 +34,13 @@ export async function projectFiles(
 }
 
 /** A vault with new secrets for an environment. It is made once; later runs leave it alone. */
-export async function newVaultFile(environment: string, password: string): Promise<RenderedFile> {
+export async function newVaultFile(
+  environment: Pick<Environment, 'name' | 'basicAuthUser'>,
+  password: string,
+): Promise<RenderedFile> {
   return {
-    path: projectPaths.vault(environment),
-    contents: Buffer.from(await encryptVariables(newSiteSecrets(), password)),
+    path: projectPaths.vault(environment.name),
+    contents: Buffer.from(await encryptVariables(newSiteSecrets(environment), password)),
     mode: plainFile,
   };
 }

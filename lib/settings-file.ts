@@ -163,6 +163,7 @@ export function projectFromAnswers(
       name: environmentName,
       site: siteName(answers.projectName, environmentName),
       domain: answers.domain,
+      ...(answers.basicAuthUser && { basicAuthUser: answers.basicAuthUser }),
       host: target(answers, { host: 'host', user: 'user', port: 'port', keyFile: 'keyFile' }),
       ...(answers.jumpHost && {
         jump: target(answers, {

@@ -107,6 +107,15 @@ export function validateEnvironmentName(value: string, projectName: string): str
   return value;
 }
 
+/** Checks the name that visitors have to give; empty means that nobody has to. Throws a usage error. */
+export function validateBasicAuthUser(value: string): string {
+  if (/^[A-Za-z0-9._-]{0,64}$/.test(value)) return value;
+  throw usageError(
+    `The name ${quoted(value)} cannot be asked of visitors`,
+    'Use at most 64 letters, digits, dots, hyphens and underscores.',
+  );
+}
+
 /** Checks an author's name. Throws a usage error. */
 export function validateAuthor(value: string): string {
   const name = value.trim();

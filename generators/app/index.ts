@@ -3,13 +3,9 @@ import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { readAllDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
-import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
-import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
-import { deployStep, provisionStep } from '../../lib/deploy/site.ts';
 import { GobootError, usageError } from '../../lib/errors.ts';
 import { commit, gitIdentity, isRepository } from '../../lib/git.ts';
 import type { PreparedPublication, Publication } from '../../lib/github/publish.ts';
-import { Journal } from '../../lib/journal.ts';
 import { nextSteps } from '../../lib/next-steps.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { ignoredChecks } from '../../lib/preflight/check.ts';
@@ -41,7 +37,6 @@ import {
   storedAsText,
   storedEnvironments,
 } from '../../lib/settings-file.ts';
-import { describeTarget } from '../../lib/ssh/connection.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
 import { quoted } from '../../lib/validate.ts';
@@ -191,9 +186,9 @@ export default class AppGenerator extends PublishingGenerator {
       this.destinationRoot(this.#root);
       this.summarizeFileLog();
       const password = await ensureVaultPassword(this.#root);
-      for (const { name } of password ? this.#environments() : []) {
-        if (password && !this.fs.exists(join(this.#root, projectPaths.vault(name)))) {
-          this.#files.push(await newVaultFile(name, password));
+      for (const each of password ? this.#environments() : []) {
+        if (password && !this.fs.exists(join(this.#root, projectPaths.vault(each.name)))) {
+          this.#files.push(await newVaultFile(each, password));
         }
       }
       const { changed, identical } = this.#comparison;
@@ -258,28 +253,7 @@ export default class AppGenerator extends PublishingGenerator {
   async deploy(): Promise<void> {
     await this.phase(async () => {
       if (!this.#host) return;
-      const context = {
-        projectRoot: this.#root,
-        environment: this.#environment,
-        connection: this.#host.connection,
-        reporter: this.reporter,
-        times: [],
-      };
-      const [project, { provisioned }] = await Promise.all([
-        provisionFingerprint(this.#root, this.#environment.name),
-        this.#host.facts,
-      ]);
-      const journal = Journal.open(this.#root);
-      const { site, host } = this.#environment;
-      const proof = await this.creating(journal, () =>
-        journal.create(
-          { kind: 'site', name: site, place: host.address },
-          provisioned ? 'kept' : 'absent',
-          () => runSteps(context, stepsToLive({ project, host: provisioned })),
-        ),
-      );
-      await this.cleanUp();
-      const { data, lines } = liveResult(context, proof);
+      const { data, lines } = await this.makeLive(this.#opened(), this.#host);
       this.reporter.result({ ...data, ...this.#result() }, [
         ...lines,
         ...this.#repositoryLines(),
@@ -324,19 +298,13 @@ export default class AppGenerator extends PublishingGenerator {
   }
 
   #plan(): string[] {
-    const { domain, host } = this.#environment;
     return [
       describeComparison(this.#comparison),
       'Lock the Python packages, commit',
-      ...(this.#publishing.length > 0
-        ? ['On GitHub:', ...this.#publishing.map((line) => `  ${line}`)]
-        : ['GitHub is left alone (--skip-github)']),
-      ...(this.#host
-        ? [
-            `On ${describeTarget(host)}, as https://${domain}/:`,
-            ...[provisionStep, deployStep()].map(({ plan }) => `  ${plan}`),
-          ]
-        : ['The server is left alone (--skip-deploy)']),
+      ...this.outsidePlan(this.#environment, {
+        publishing: this.#publishing,
+        deploys: this.#host !== undefined,
+      }),
     ];
   }
 

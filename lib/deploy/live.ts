@@ -28,6 +28,8 @@ export interface LiveOptions {
   address?: string;
   /** 443 unless given. */
   port?: number;
+  /** Sent beside the usual ones. */
+  headers?: Record<string, string>;
   /** PEM of certificate authorities to trust besides the usual ones. */
   authorities?: string;
 }
@@ -43,6 +45,7 @@ export function fetchLivePage({
   path = '/',
   address,
   port = 443,
+  headers = {},
   authorities,
 }: LiveOptions): Promise<LivePage> {
   const started = performance.now();
@@ -64,7 +67,7 @@ export function fetchLivePage({
         port,
         servername: domain,
         path,
-        headers: { host: domain, 'user-agent': 'goboot' },
+        headers: { host: domain, 'user-agent': 'goboot', ...headers },
         rejectUnauthorized: false,
         timeout,
         agent: new Agent({ keepAlive: false }),

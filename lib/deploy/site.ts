@@ -11,6 +11,7 @@ import { provisionFingerprint } from './fingerprint.ts';
 import type { LivePage } from './live.ts';
 import { type MaintenanceState, releaseStatus } from './maintenance.ts';
 import { releaseCommandLine, runReleaseCommand, slowestSteps, throwOnFailure } from './release-command.ts';
+import { visitorHeaders } from './visitor.ts';
 
 /** One site to work on: where its project is, how its host is reached, and who is told. */
 export interface SiteContext {
@@ -230,20 +231,23 @@ export async function proveSite(
   context: SiteContext,
   where: { address?: string; authorities?: string } = {},
 ): Promise<Proof> {
-  const { environment, connection, reporter } = context;
+  const { projectRoot, environment, connection, reporter } = context;
   return runStep(
     reporter,
     'Prove that it is live',
     async () => {
       const { fetchLivePage } = await import('./live.ts');
       const services = await checkServices(connection, environment);
-      const visit = { domain: environment.domain, address: environment.host.address, ...where };
+      const headers = await visitorHeaders(projectRoot, environment.name);
+      const stranger = { domain: environment.domain, address: environment.host.address, ...where };
+      const visit = { ...stranger, headers };
       const [page, health] = [
         await fetchLivePage(visit),
         await fetchLivePage({ ...visit, path: '/health/' }),
       ];
       const closed = page.status === 503 ? await closedAndWell(connection, environment) : undefined;
       if (closed) return { page, services, ...closed };
+      if (headers.authorization) await refuseOpenDoor(await fetchLivePage(stranger), environment);
       if (page.status !== 200) {
         throw new GobootError(`https://${environment.domain}/ answered with status ${page.status}`, {
           remedy: `Look at the site's log on the server: journalctl -u '${environment.site}-*' -n 100`,
@@ -253,6 +257,17 @@ export async function proveSite(
     },
     ({ page, maintenance }) =>
       `HTTPS ${page.status} in ${page.milliseconds} ms${maintenance ? ', closed for maintenance' : ''}`,
+  );
+}
+
+/** Throws a GobootError when the page that a visitor gets without the password is not a refusal. */
+async function refuseOpenDoor({ status }: LivePage, { domain }: Environment): Promise<void> {
+  if (status === 401) return;
+  throw new GobootError(
+    `https://${domain}/ answered with status ${status} to a visitor without the password`,
+    {
+      remedy: 'Provision the host again: yo goboot:deploy --provision',
+    },
   );
 }
 

@@ -22,7 +22,7 @@ export async function writeSampleProject(
 ): Promise<string[]> {
   const files = await sampleFiles(name, changes);
   const password = await ensureVaultPassword(directory);
-  if (password) files.push(await newVaultFile(defaultEnvironment, password));
+  if (password) files.push(await newVaultFile({ name: defaultEnvironment }, password));
   for (const file of files) {
     const path = join(directory, file.path);
     await mkdir(dirname(path), { recursive: true });
