@@ -47,15 +47,19 @@ async function knownKeys(
  * Logs in to the host of an environment. Its key must be one that the project, the given file or the user's own
  * known_hosts file holds; only when none of them knows the host is the key that it shows accepted, and reported.
  *
+ * `onConnecting` gets the connection before the login, for what can be got ready meanwhile.
+ *
  * A failed login rejects `facts` and `jumpLogin`, not this function, so that it can be reported among other checks.
  */
 export async function connectToHost(
   environment: Environment,
   sources: HostKeySources,
   depth: HostFactsDepth = 'short',
+  onConnecting: (connection: SshConnection) => void = () => {},
 ): Promise<TrustedHost> {
   const known = await knownKeys(environment, sources);
   const connection = await openConnection(environment, known);
+  onConnecting(connection);
   const jumpLogin = depth === 'full' ? connection.tryJump() : Promise.resolve();
   // One after the other: servers lock out whoever fails to log in several times, and two logins at once would each
   // write down a key that nobody knows yet.

@@ -2,24 +2,29 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { GobootGenerator } from '../../lib/base.ts';
-import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
+import {
+  type BegunDeploy,
+  beginDeploy,
+  type DeployOptions,
+  type DeployRequest,
+  deployRequest,
+} from '../../lib/deploy/begun-deploy.ts';
 import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
 import {
-  type DeployOptions,
   type OutsideStep,
   type RollbackOptions,
   rollbackStep,
   type SiteContext,
 } from '../../lib/deploy/site.ts';
 import { GobootError, usageError } from '../../lib/errors.ts';
-import { commit, currentCommit, uncommittedPaths } from '../../lib/git.ts';
+import { commit, uncommittedPaths } from '../../lib/git.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { connectToSite } from '../../lib/preflight/run.ts';
 import type { Environment, Project } from '../../lib/project.ts';
 import { connectionSwitches, switches } from '../../lib/questions.ts';
 import { extendedKnownHosts } from '../../lib/scaffold.ts';
 import { openProject } from '../../lib/settings-file.ts';
-import { describeTarget } from '../../lib/ssh/connection.ts';
+import { describeTarget, type SshConnection } from '../../lib/ssh/connection.ts';
 import { readIfExists } from '../../lib/ssh/known-hosts.ts';
 import { count } from '../../lib/terminal/format.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
@@ -52,6 +57,7 @@ export default class DeployGenerator extends GobootGenerator {
   #host: TrustedHost | undefined;
   #options!: DeployOptions;
   #steps!: OutsideStep[];
+  #begun: Promise<BegunDeploy | undefined> | undefined;
 
   constructor(args: string[], options: BaseOptions) {
     super(args, options, definition);
@@ -87,17 +93,21 @@ export default class DeployGenerator extends GobootGenerator {
       const host = await connectToSite(
         this.reporter,
         { root: this.#root, project: this.#project, environment: this.#environment },
-        { everything: this.isOn(switches.check) },
+        {
+          everything: this.isOn(switches.check),
+          onConnecting: (connection) => this.#begin(connection, repository),
+        },
       );
       this.#host = host;
       this.giveBackAtTheEnd(() => host.connection.close());
       const { provisioned } = await host.facts;
-      const [sha, uncommitted, fingerprint] = await repository;
+      const [request, uncommitted] = await repository;
       this.#steps = this.isOn(switches.rollback)
         ? [rollbackStep(this.commandLine.positionals[0], this.#rollbackOptions())]
         : stepsToLive(
-            { project: fingerprint, host: this.isOn(switches.provision) ? '' : provisioned },
+            { project: request.provisioned, host: this.isOn(switches.provision) ? '' : provisioned },
             this.#options,
+            await this.#begun,
           );
       if (uncommitted.length > 0) {
         this.reporter.warn(
@@ -106,7 +116,10 @@ export default class DeployGenerator extends GobootGenerator {
       }
       const { domain, host: target } = this.#environment;
       const plan = this.#steps.map((step) => step.plan);
-      this.reporter.plan(`https://${domain}/ on ${describeTarget(target)}, commit ${sha.slice(0, 8)}`, plan);
+      this.reporter.plan(
+        `https://${domain}/ on ${describeTarget(target)}, commit ${request.commit.slice(0, 8)}`,
+        plan,
+      );
       await this.stopAfterPlan({ steps: plan });
     });
   }
@@ -157,15 +170,25 @@ export default class DeployGenerator extends GobootGenerator {
   }
 
   /** Asks git while the host is being asked, too. */
-  #readRepository(): Promise<[sha: string, uncommitted: string[], fingerprint: string]> {
+  #readRepository(): Promise<[request: DeployRequest, uncommitted: string[]]> {
     const answers = Promise.all([
-      currentCommit(this.#root),
+      deployRequest(this.#root, this.#environment.name, this.#options),
       uncommittedPaths(this.#root),
-      provisionFingerprint(this.#root, this.#environment.name),
     ]);
     // Whoever waits for it later hears of a failure; until then it is nobody's.
     answers.catch(() => {});
     return answers;
+  }
+
+  /** Lets the host get ready for the archive while the checks run, unless something else comes first. */
+  #begin(connection: SshConnection, repository: Promise<[request: DeployRequest, ...unknown[]]>): void {
+    const others = [switches.rollback, switches.provision, switches.check, switches.dryRun];
+    if (others.some((flag) => this.isOn(flag))) return;
+    this.#begun = repository.then(
+      ([request]) => beginDeploy({ connection, environment: this.#environment, request, afterLogin: true }),
+      () => undefined,
+    );
+    this.giveBackAtTheEnd(async () => (await this.#begun)?.abandon());
   }
 
   /** Ansible accepts only keys that are committed; the one that was just seen for the first time is not yet. */

@@ -1,7 +1,6 @@
-import type { Readable } from 'node:stream';
 import { GobootError, usageError } from '../errors.ts';
 import type { Environment } from '../project.ts';
-import type { SshConnection } from '../ssh/connection.ts';
+import type { SshConnection, StreamOptions } from '../ssh/connection.ts';
 import { formatSeconds } from '../terminal/format.ts';
 
 /** A line of the release command's report. */
@@ -53,13 +52,16 @@ export function releaseCommandLine(site: string, words: readonly string[]): stri
 export async function runReleaseCommand(
   { connection, environment }: { connection: SshConnection; environment: Environment },
   words: readonly string[],
-  { input, onEvent = () => {} }: { input?: Readable; onEvent?: (event: ReleaseEvent) => void } = {},
+  {
+    onEvent = () => {},
+    ...how
+  }: Omit<StreamOptions, 'onLine'> & { onEvent?: (event: ReleaseEvent) => void } = {},
 ): Promise<ReleaseRun> {
   const { site, host } = environment;
   const events: ReleaseEvent[] = [];
   const command = releaseCommandLine(site, [...words, '--json']);
   const { exitCode, stderr, connectionError } = await connection.stream(command, {
-    ...(input && { input }),
+    ...how,
     onLine(line) {
       const event = parseEvent(line);
       if (!event) return;

@@ -1,6 +1,6 @@
 import { formatSeconds } from '../terminal/format.ts';
+import type { BegunDeploy, DeployOptions } from './begun-deploy.ts';
 import {
-  type DeployOptions,
   deployStep,
   type OutsideStep,
   type Proof,
@@ -12,14 +12,16 @@ import {
 
 /**
  * What makes a site live, in order. Provisioning is left out when the host was last provisioned from exactly these
- * playbooks and variables.
+ * playbooks and variables; then the deploy that has begun already is used.
  */
 export function stepsToLive(
   fingerprints: { project: string; host: string },
   options: DeployOptions = {},
+  begun?: BegunDeploy,
 ): OutsideStep[] {
-  const deploying = deployStep(options);
-  return fingerprints.project === fingerprints.host ? [deploying] : [provisionStep, deploying];
+  if (fingerprints.project === fingerprints.host) return [deployStep(options, begun)];
+  begun?.abandon();
+  return [provisionStep, deployStep(options)];
 }
 
 /** Runs steps one after the other, then proves that the site is live. */

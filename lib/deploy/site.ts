@@ -1,16 +1,29 @@
-import { userInfo } from 'node:os';
-import type { Readable } from 'node:stream';
 import { type PlaybookOptions, type PlaybookResult, runPlaybook } from '../ansible/playbook.ts';
 import { GobootError, usageError } from '../errors.ts';
-import { archiveOf, currentCommit } from '../git.ts';
+import { archiveOf } from '../git.ts';
 import type { Environment } from '../project.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { count } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
-import { provisionFingerprint } from './fingerprint.ts';
+import {
+  type BegunDeploy,
+  beginDeploy,
+  type DeployOptions,
+  type DeployRequest,
+  deployRequest,
+  onBehalf,
+  waiting,
+} from './begun-deploy.ts';
 import type { LivePage } from './live.ts';
 import { type MaintenanceState, releaseStatus } from './maintenance.ts';
-import { releaseCommandLine, runReleaseCommand, slowestSteps, throwOnFailure } from './release-command.ts';
+import {
+  type ReleaseEvent,
+  type ReleaseRun,
+  releaseCommandLine,
+  runReleaseCommand,
+  slowestSteps,
+  throwOnFailure,
+} from './release-command.ts';
 import { visitorHeaders } from './visitor.ts';
 
 /** One site to work on: where its project is, how its host is reached, and who is told. */
@@ -94,40 +107,20 @@ export const provisionStep: OutsideStep = {
   },
 };
 
-/** What a user may decide about a deploy. */
-export interface DeployOptions {
-  /** Deploy although the live release was changed on the server. */
-  discardHotFix?: boolean;
-  /** Migrate although the live release cannot live with the new schema. */
-  allowIncompatibleMigrations?: boolean;
-  /** Seconds to wait for another run. */
-  wait?: number;
-}
-
-function waiting(wait: number | undefined): string[] {
-  return wait ? ['--wait', String(wait)] : [];
-}
-
-/** Puts the current commit live, and shows where the time on the host went. */
-export function deployStep(options: DeployOptions = {}): OutsideStep {
+/**
+ * Puts the current commit live, and shows where the time on the host went. Uses the run of the release command that has
+ * begun, if that is for the same deploy.
+ */
+export function deployStep(options: DeployOptions = {}, begun?: BegunDeploy): OutsideStep {
   return {
     plan: 'Deploy: send the commit, start it beside the running release, probe it, switch',
     async run(context) {
-      const { projectRoot, environment } = context;
-      const [commit, provisioned] = await Promise.all([
-        currentCommit(projectRoot),
-        provisionFingerprint(projectRoot, environment.name),
-      ]);
-      await release(context, 'Deploy the commit', {
-        words: [
-          'deploy',
-          ...['--archive', '-', '--commit', commit, '--provisioned', provisioned],
-          ...(options.discardHotFix ? ['--discard-hot-fix'] : []),
-          ...(options.allowIncompatibleMigrations ? ['--allow-incompatible-migrations'] : []),
-          ...waiting(options.wait),
-        ],
-        input: archiveOf(projectRoot, commit),
-      });
+      const { projectRoot, environment, connection } = context;
+      const request = await deployRequest(projectRoot, environment.name, options);
+      const deploy = useIfFor(request, begun) ?? beginDeploy({ connection, environment, request });
+      await release(context, 'Deploy the commit', (onEvent) =>
+        deploy.send(archiveOf(projectRoot, request.commit), onEvent),
+      );
     },
   };
 }
@@ -143,6 +136,13 @@ export interface RollbackOptions {
   };
 }
 
+/** A deploy that has begun for this very request; one for another is abandoned. */
+function useIfFor(request: DeployRequest, begun?: BegunDeploy): BegunDeploy | undefined {
+  if (begun?.isFor(request)) return begun;
+  begun?.abandon();
+  return undefined;
+}
+
 /** Goes back to an earlier release. */
 export function rollbackStep(
   target: string | undefined,
@@ -152,7 +152,7 @@ export function rollbackStep(
   if (!withDatabase) {
     return {
       plan: `Roll back: start ${target ?? 'the previous release'} unless it still runs, probe it, switch`,
-      run: (context) => release(context, 'Roll back', { words }),
+      run: (context) => release(context, 'Roll back', runOf(context, words)),
     };
   }
   return {
@@ -164,26 +164,32 @@ export function rollbackStep(
           throw usageError(`Nothing was changed. ${loss}`, 'To lose that, say so: --accept-loss.');
         }
       }
-      await release(context, 'Roll back with the data', { words: [...words, '--with-db', '--accept-loss'] });
+      await release(
+        context,
+        'Roll back with the data',
+        runOf(context, [...words, '--with-db', '--accept-loss']),
+      );
     },
   };
 }
 
 async function askWhatWouldBeLost(context: SiteContext, words: readonly string[]): Promise<string> {
   const { result } = await runStep(context.reporter, 'Find out what would be lost', async () => {
-    const run = await runReleaseCommand(context, [...words, '--with-db', '--by', userInfo().username]);
+    const run = await runReleaseCommand(context, [...words, '--with-db', ...onBehalf()]);
     if (run.result.status !== 'confirmation-needed') throwOnFailure(run);
     return run;
   });
   return result.message;
 }
 
+type ReleaseCommand = (onEvent: (event: ReleaseEvent) => void) => Promise<ReleaseRun>;
+
+function runOf(context: SiteContext, words: readonly string[]): ReleaseCommand {
+  return (onEvent) => runReleaseCommand(context, [...words, ...onBehalf()], { onEvent });
+}
+
 /** Runs the release command as one step that shows what happens on the host. Throws when it fails. */
-async function release(
-  context: SiteContext,
-  name: string,
-  { words, input }: { words: string[]; input?: Readable },
-): Promise<void> {
+async function release(context: SiteContext, name: string, command: ReleaseCommand): Promise<void> {
   const { reporter, times } = context;
   const started = performance.now();
   const warnings: string[] = [];
@@ -191,12 +197,9 @@ async function release(
     reporter,
     name,
     async (step) => {
-      const run = await runReleaseCommand(context, [...words, '--by', userInfo().username], {
-        ...(input && { input }),
-        onEvent: (event) => {
-          if (event.event === 'step') step.update(`${event.name} ${event.status}`);
-          else if (event.event === 'warning') warnings.push(String(event.message));
-        },
+      const run = await command((event) => {
+        if (event.event === 'step') step.update(`${event.name} ${event.status}`);
+        else if (event.event === 'warning') warnings.push(String(event.message));
       });
       throwOnFailure(run);
       return run;

@@ -5,6 +5,7 @@ import type { GitHubFacts } from '../github/facts.ts';
 import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
 import type { OpenedProject } from '../settings-file.ts';
+import type { SshConnection } from '../ssh/connection.ts';
 import { reachableFromHere } from '../ssh/key-files.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { TrustedHost } from '../trust.ts';
@@ -25,6 +26,8 @@ export interface PreflightOptions extends Omit<Purpose, 'throughJump' | 'usesGit
   nameServers?: readonly string[];
   /** Whether the user gets to see every check, and not only what is wrong. */
   list?: boolean;
+  /** Gets the connection before the login, for what can be got ready while the checks run. */
+  onConnecting?: (connection: SshConnection) => void;
 }
 
 export interface PreflightResult {
@@ -60,7 +63,7 @@ export async function examine(options: PreflightOptions): Promise<PreflightResul
 }
 
 /** Begins the login; whether and why it fails is for the checks to tell. */
-async function logIn({ projectRoot, environment, knownHostsFile, host }: PreflightOptions) {
+async function logIn({ projectRoot, environment, knownHostsFile, host, onConnecting }: PreflightOptions) {
   const { connectToHost } = await import('../trust.ts');
   const connecting = connectToHost(
     environment,
@@ -70,6 +73,7 @@ async function logIn({ projectRoot, environment, knownHostsFile, host }: Preflig
       ...(knownHostsFile && { given: knownHostsFile }),
     },
     host === 'examined' ? 'full' : 'short',
+    onConnecting,
   );
   const login = {
     host: connecting,
@@ -128,6 +132,7 @@ function warningLines(results: readonly NamedResult[]): string[] {
 export interface SiteCheckOptions {
   /** Asks everything of the host and lists all checks. */
   everything?: boolean;
+  onConnecting?: PreflightOptions['onConnecting'];
 }
 
 /**
@@ -137,7 +142,7 @@ export interface SiteCheckOptions {
 export async function connectToSite(
   reporter: Reporter,
   { root, project, environment }: OpenedProject,
-  { everything = false }: SiteCheckOptions = {},
+  { everything = false, onConnecting }: SiteCheckOptions = {},
 ): Promise<TrustedHost> {
   const { host } = await runPreflight(reporter, {
     projectRoot: root,
@@ -146,6 +151,7 @@ export async function connectToSite(
     scaffolds: false,
     host: everything ? 'examined' : 'known',
     list: everything,
+    ...(onConnecting && { onConnecting }),
   });
   if (!host) throw new GobootError('There is no connection to the host');
   return host;

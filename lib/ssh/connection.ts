@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { GobootError } from '../errors.ts';
 import { type RunResult, run } from '../process.ts';
@@ -14,6 +16,20 @@ const commandTimeout = 60_000;
 /** ssh's own exit status; every other one is the command's. */
 const lostConnection = 255;
 
+export interface StreamOptions {
+  input?: Readable;
+  onLine: (line: string) => void;
+  /** Waits for the login of another command, for as long as that takes, instead of logging in beside it. */
+  afterLogin?: boolean;
+  cancelSignal?: AbortSignal;
+}
+
+export interface StreamResult {
+  exitCode: number;
+  stderr: string;
+  connectionError?: GobootError;
+}
+
 export interface SshConnection {
   /** Runs a shell command on the site's host; the input goes to its standard input. */
   execute(command: string, input?: string): Promise<RunResult>;
@@ -21,10 +37,7 @@ export interface SshConnection {
    * Runs a shell command on the site's host, sends it a stream, and hands over what it prints line by line. A
    * connection that fails or breaks is told in the result: what was printed before may matter more.
    */
-  stream(
-    command: string,
-    options: { input?: Readable; onLine: (line: string) => void },
-  ): Promise<{ exitCode: number; stderr: string; connectionError?: GobootError }>;
+  stream(command: string, options: StreamOptions): Promise<StreamResult>;
   /**
    * Runs a shell command on the site's host with the terminal and the streams of this program, and returns its exit
    * status; 255 is that of ssh itself, which has said why by then.
@@ -91,9 +104,11 @@ export async function openConnection(environment: Environment, knownHosts: strin
       const reason = environment.jump ? await ssh([], 'true', '') : result;
       throw connectionError(reason.stderr || result.stderr, environment);
     },
-    async stream(command, { input, onLine }) {
+    async stream(command, { input, onLine, afterLogin, cancelSignal }) {
+      if (afterLogin) await exists(controlPath, cancelSignal);
       const subprocess = execa('ssh', [...connectionOptions, ...sharing, environment.site, command], {
         ...(input ? { input } : { stdin: 'ignore' as const }),
+        ...(cancelSignal && { cancelSignal }),
         buffer: { stdout: false },
         reject: false,
       });
@@ -136,6 +151,11 @@ export async function openConnection(environment: Environment, knownHosts: strin
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Waits until a file exists. Rejects when the signal says so. */
+async function exists(path: string, signal?: AbortSignal): Promise<void> {
+  while (!existsSync(path)) await sleep(5, undefined, { ...(signal && { signal }) });
 }
 
 /** `user@host`, with the port where it is not the usual one. */

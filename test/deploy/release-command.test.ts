@@ -1,26 +1,8 @@
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
-import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { runReleaseCommand, slowestSteps, throwOnFailure } from '../../lib/deploy/release-command.ts';
 import { GobootError } from '../../lib/errors.ts';
-import type { SshConnection } from '../../lib/ssh/connection.ts';
-import { sampleEnvironment } from '../support/sample.ts';
-
-/** A connection to this computer: the shell is a real one, the release command says what the test wants. */
-function contextWith(releaseCommand: string, connectionError?: GobootError) {
-  const stream: SshConnection['stream'] = async (command, { input, onLine }) => {
-    const subprocess = execa('sh', ['-c', `sudo() { shift 2; ${releaseCommand}; }\n${command}`], {
-      ...(input ? { input } : { stdin: 'ignore' as const }),
-      buffer: { stdout: false },
-      reject: false,
-    });
-    for await (const line of createInterface({ input: subprocess.stdout })) onLine(line);
-    const { exitCode = 255, stderr } = await subprocess;
-    return { exitCode, stderr, ...(connectionError && { connectionError }) };
-  };
-  return { connection: { stream } as SshConnection, environment: sampleEnvironment() };
-}
+import { contextWith } from '../support/local-connection.ts';
 
 const step = (name: string, status: string, more = '') =>
   `echo '{"event":"step","name":"${name}","status":"${status}","seconds":1${more}}'`;
