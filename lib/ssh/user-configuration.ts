@@ -44,7 +44,8 @@ export async function configuredHostNames(file?: string): Promise<string[]> {
   return [...new Set(texts.flatMap(namesIn))];
 }
 
-function namesIn(configuration: string): string[] {
+/** The names that the `Host` lines of a text have for machines; patterns are none. */
+export function namesIn(configuration: string): string[] {
   return parse(configuration).flatMap((line) => {
     if (line.type !== LineType.DIRECTIVE || line.param.toLowerCase() !== 'host') return [];
     const values = typeof line.value === 'string' ? [line.value] : line.value.map(({ val }) => val);
