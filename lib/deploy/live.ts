@@ -17,6 +17,7 @@ export interface LivePage {
     /** Why not, in OpenSSL's words. */
     reason?: string;
     selfSigned: boolean;
+    validFrom: string;
     validUntil: string;
   };
 }
@@ -94,6 +95,7 @@ export function fetchLivePage({
               trusted: socket.authorized,
               ...(socket.authorizationError && { reason: String(socket.authorizationError) }),
               selfSigned,
+              validFrom: certificate.valid_from,
               validUntil: certificate.valid_to,
             },
           });

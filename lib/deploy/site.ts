@@ -1,4 +1,5 @@
 import { type PlaybookOptions, type PlaybookResult, runPlaybook } from '../ansible/playbook.ts';
+import { daysLeft, renewalProblem } from '../certificate.ts';
 import { GobootError, usageError } from '../errors.ts';
 import { archiveOf } from '../git.ts';
 import type { Environment } from '../project.ts';
@@ -235,7 +236,7 @@ export async function proveSite(
   where: { address?: string; authorities?: string } = {},
 ): Promise<Proof> {
   const { projectRoot, environment, connection, reporter } = context;
-  return runStep(
+  const proof = await runStep<Proof>(
     reporter,
     'Prove that it is live',
     async () => {
@@ -261,6 +262,9 @@ export async function proveSite(
     ({ page, maintenance }) =>
       `HTTPS ${page.status} in ${page.milliseconds} ms${maintenance ? ', closed for maintenance' : ''}`,
   );
+  const problem = renewalProblem(proof.page.certificate);
+  if (problem) reporter.warn(`${problem.message}. ${problem.remedy}`);
+  return proof;
 }
 
 /** Throws a GobootError when the page that a visitor gets without the password is not a refusal. */
@@ -322,7 +326,7 @@ export function proofLines({ page, services, release, maintenance }: Proof, doma
   const { issuer, trusted, selfSigned, validUntil } = page.certificate;
   const certificate = selfSigned
     ? 'self-signed: browsers will warn until a certificate authority has issued one'
-    : `issued by ${issuer}, valid until ${validUntil}${trusted ? '' : ' (an authority that this computer does not trust)'}`;
+    : `issued by ${issuer}, valid for ${daysLeft(page.certificate)} more days, until ${validUntil}${trusted ? '' : ' (an authority that this computer does not trust)'}`;
   const rows: [string, string][] = [
     [
       'page',

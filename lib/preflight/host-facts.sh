@@ -114,6 +114,8 @@ done
 if as_root test -e "/etc/$site"; then
   echo siteExists=yes
   echo "siteDomain=$(as_root sed -n 's/^ *"domain": *"\([^"]*\)".*/\1/p' "/etc/$site/release.json" 2>/dev/null)"
+  as_root openssl x509 -in "/etc/$site/tls/fullchain.pem" -noout -dates -issuer -subject 2>/dev/null |
+    sed 's/^/certificate=/'
 fi
 
 wait

@@ -208,7 +208,7 @@ describe('a host that cannot be reached', () => {
       {
         name: 'not checked',
         status: 'warning',
-        detail: expect.stringMatching(/^sudo, .*site name: the host/),
+        detail: expect.stringMatching(/^sudo, .*certificate: the host/),
       },
     ]);
     expect(results).toHaveLength(hostChecks.length);
