@@ -113,13 +113,13 @@ export function environmentQuestions(
     like(
       'user',
       ({ host }) => host.user,
-      () => first.host.user,
+      (_, { configuredHost }) => configuredHost?.user ?? first.host.user,
     ),
     like('port', ({ host }) => String(host.port)),
     like(
       'keyFile',
       ({ host }) => host.keyFile,
-      () => first.host.keyFile ?? '',
+      (_, { configuredHost }) => configuredHost?.keyFile ?? first.host.keyFile ?? '',
     ),
     like('jumpHost', ({ jump }) => jump?.address),
     like('jumpUser', ({ jump }) => jump?.user),

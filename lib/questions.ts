@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import type { RepositoryVisibility } from './project.ts';
+import { usageError } from './errors.ts';
+import type { RepositoryVisibility, SshTarget } from './project.ts';
+import type { ConfiguredHost } from './ssh/user-configuration.ts';
 import {
   expandPath,
+  quoted,
   validateAuthor,
   validateBasicAuthUser,
   validateDomain,
@@ -45,10 +48,14 @@ export interface Answers {
 
 export type AnswerName = keyof Answers;
 
-/** What git and the system know about the user, as a source of defaults. */
+/** What git, ssh and the system know, as a source of defaults. */
 export interface Defaults {
   gitName: string;
   gitEmail: string;
+  /** The names of machines in the user's ssh configuration. */
+  hostNames?: readonly string[];
+  /** What that says of the host, once there is an answer. */
+  configuredHost?: ConfiguredHost;
 }
 
 export interface Question<Name extends AnswerName = AnswerName> {
@@ -72,6 +79,8 @@ export interface Question<Name extends AnswerName = AnswerName> {
    * answer that is missing.
    */
   default?: (answers: Partial<Answers>, defaults: Defaults) => string | undefined;
+  /** Answers to choose from, besides the default and any other one. */
+  choices?: (defaults: Defaults) => readonly string[];
   /** Whether the question makes sense, given the answers so far; an answer given by flag is kept regardless. */
   when?: (answers: Partial<Answers>) => boolean;
   /** Never asked, only taken from a flag or an answers file. */
@@ -90,6 +99,30 @@ function usualKeyFile(): string {
 
 function hasJumpHost(answers: Partial<Answers>): boolean {
   return Boolean(answers.jumpHost);
+}
+
+/**
+ * The jump host of the user's ssh configuration. Throws a usage error for a way that only this computer can go, or that
+ * has several of them.
+ */
+function configuredJump(configured: ConfiguredHost | undefined): SshTarget | undefined {
+  if (!configured) return undefined;
+  const { address, jumps, proxyCommand } = configured;
+  if (!proxyCommand && jumps.length <= 1) return jumps[0];
+  throw usageError(
+    proxyCommand
+      ? `Your ssh configuration reaches ${quoted(address)} by a ProxyCommand, which only this computer has`
+      : `Your ssh configuration reaches ${quoted(address)} through ${jumps.map((jump) => quoted(jump.address)).join(' and ')}, one behind the other`,
+    'Name the one host to go through with --jump-host, or none with --jump-host=.',
+  );
+}
+
+/** The same, if it is the one that was answered. */
+function jumpNamed(
+  address: string | undefined,
+  configured: ConfiguredHost | undefined,
+): SshTarget | undefined {
+  return configured?.jumps.find((jump) => jump.address === address);
 }
 
 function define<Name extends AnswerName>(question: Question<Name>): Question {
@@ -139,9 +172,10 @@ export const questions: readonly Question[] = [
     flag: 'host',
     short: 'H',
     prompt: 'SSH host (name or address)',
-    description: 'Name or address of the server; the domain unless given',
+    description: 'Name or address of the server, or its name in your ~/.ssh/config; the domain unless given',
     validate: validateHost,
     default: ({ domain }) => domain,
+    choices: ({ hostNames = [] }) => hostNames,
     keep: 'environment',
   }),
   define({
@@ -149,9 +183,10 @@ export const questions: readonly Question[] = [
     flag: 'user',
     short: 'U',
     prompt: 'SSH user (with sudo, without a password)',
-    description: 'Account on the server that may use sudo without a password; your own name unless given',
+    description:
+      'Account on the server that may use sudo without a password; that of your ~/.ssh/config or your own name unless given',
     validate: validateUser,
-    default: () => userInfo().username,
+    default: (_, { configuredHost }) => configuredHost?.user ?? userInfo().username,
     keep: 'environment',
   }),
   define({
@@ -159,9 +194,9 @@ export const questions: readonly Question[] = [
     flag: 'port',
     short: 'P',
     prompt: 'SSH port',
-    description: 'SSH port of the server; 22 unless given',
+    description: 'SSH port of the server; that of your ~/.ssh/config or 22 unless given',
     validate: validatePort,
-    default: () => '22',
+    default: (_, { configuredHost }) => String(configuredHost?.port ?? 22),
     keep: 'environment',
   }),
   define({
@@ -169,10 +204,11 @@ export const questions: readonly Question[] = [
     flag: 'key-file',
     short: 'K',
     prompt: 'Private SSH key (empty: the keys of your agent)',
-    description: 'Private SSH key; the usual one in ~/.ssh, else those of the agent, unless given',
+    description:
+      'Private SSH key; that of your ~/.ssh/config, else the usual one in ~/.ssh, else those of the agent, unless given',
     validate: validateKeyFile,
     validateStored: validateStoredKeyFile,
-    default: usualKeyFile,
+    default: (_, { configuredHost }) => configuredHost?.keyFile ?? usualKeyFile(),
     keep: 'environment',
   }),
   define({
@@ -180,18 +216,18 @@ export const questions: readonly Question[] = [
     flag: 'jump-host',
     short: 'J',
     prompt: 'SSH jump host (empty: none)',
-    description: 'Host to connect through; none unless given',
+    description: 'Host to connect through; that of your ~/.ssh/config or none unless given',
     validate: (value) => (value.trim() === '' ? '' : validateHost(value)),
-    default: () => '',
+    default: (_, { configuredHost }) => configuredJump(configuredHost)?.address ?? '',
     keep: 'environment',
   }),
   define({
     name: 'jumpUser',
     flag: 'jump-user',
     prompt: 'User on the jump host',
-    description: 'User on the jump host; --user unless given',
+    description: 'User on the jump host; that of your ~/.ssh/config or --user unless given',
     validate: validateUser,
-    default: ({ user }) => user,
+    default: ({ user, jumpHost }, { configuredHost }) => jumpNamed(jumpHost, configuredHost)?.user ?? user,
     when: hasJumpHost,
     keep: 'environment',
   }),
@@ -199,9 +235,9 @@ export const questions: readonly Question[] = [
     name: 'jumpPort',
     flag: 'jump-port',
     prompt: 'SSH port of the jump host',
-    description: 'SSH port of the jump host; 22 unless given',
+    description: 'SSH port of the jump host; that of your ~/.ssh/config or 22 unless given',
     validate: validatePort,
-    default: () => '22',
+    default: ({ jumpHost }, { configuredHost }) => String(jumpNamed(jumpHost, configuredHost)?.port ?? 22),
     when: hasJumpHost,
     keep: 'environment',
   }),
@@ -209,10 +245,11 @@ export const questions: readonly Question[] = [
     name: 'jumpKeyFile',
     flag: 'jump-key-file',
     prompt: 'Private SSH key for the jump host',
-    description: 'Private SSH key for the jump host; --key-file unless given',
+    description: 'Private SSH key for the jump host; that of your ~/.ssh/config or --key-file unless given',
     validate: validateKeyFile,
     validateStored: validateStoredKeyFile,
-    default: ({ keyFile }) => keyFile,
+    default: ({ keyFile, jumpHost }, { configuredHost }) =>
+      jumpNamed(jumpHost, configuredHost)?.keyFile ?? keyFile,
     when: hasJumpHost,
     keep: 'environment',
   }),

@@ -37,6 +37,7 @@ import {
   storedAsText,
   storedEnvironments,
 } from '../../lib/settings-file.ts';
+import { configuredHostNames, lookUpHost } from '../../lib/ssh/user-configuration.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
 import { quoted } from '../../lib/validate.ts';
@@ -99,14 +100,15 @@ export default class AppGenerator extends PublishingGenerator {
       this.#ignored = await ignoredChecks(this.textOf(switches.ignoreCheck));
       const answersFile = this.textOf(switches.answers);
       const [typedName] = this.commandLine.positionals;
-      const git = await gitIdentity();
+      const [git, hostNames] = await Promise.all([gitIdentity(), this.mayAsk ? configuredHostNames() : []]);
       const sources = {
         flags: {
           ...this.answerFlags(definition),
           ...(typedName !== undefined && { projectName: typedName }),
         },
         file: answersFile === undefined ? {} : await readAnswersFile(answersFile, questions),
-        defaults: { gitName: git.name, gitEmail: git.email },
+        defaults: { gitName: git.name, gitEmail: git.email, hostNames },
+        lookUpHost,
         ...(this.mayAsk && { prompt: this.ask }),
       };
       checkGiven(questions, sources);

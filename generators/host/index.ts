@@ -27,6 +27,7 @@ import {
   storedEnvironments,
   storeEnvironmentAnswers,
 } from '../../lib/settings-file.ts';
+import { configuredHostNames, lookUpHost } from '../../lib/ssh/user-configuration.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
 import { ensureVaultPassword, hasVaultOf } from '../../lib/vault.ts';
@@ -115,12 +116,13 @@ export default class HostGenerator extends PublishingGenerator {
       }
       const questions = environmentQuestions(project, existing);
       const answersFile = this.textOf(switches.answers);
-      const git = await gitIdentity();
+      const [git, hostNames] = await Promise.all([gitIdentity(), this.mayAsk ? configuredHostNames() : []]);
       const sources = {
         flags: { ...flags, ...(host !== undefined && { host }) },
         file: answersFile === undefined ? {} : await readAnswersFile(answersFile, questions),
         stored: {},
-        defaults: { gitName: git.name, gitEmail: git.email },
+        defaults: { gitName: git.name, gitEmail: git.email, hostNames },
+        lookUpHost,
         ...(this.mayAsk && { prompt: this.ask }),
       };
       checkGiven(questions, sources);

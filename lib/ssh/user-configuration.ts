@@ -7,11 +7,16 @@ import type { SshTarget } from '../project.ts';
 import { expandPath, quoted } from '../validate.ts';
 import { readIfExists } from './known-hosts.ts';
 
-/** A machine as the user's own ssh configuration describes it. */
+/** What the user's own ssh configuration says of a machine; it need not say all. */
 export interface ConfiguredHost {
-  target: SshTarget;
+  address: string;
+  user?: string;
+  port?: number;
+  keyFile?: string;
   /** The machines to go through, the first one first. */
   jumps: SshTarget[];
+  /** Whether a program of this computer makes the connection, which nobody else has. */
+  proxyCommand: boolean;
 }
 
 /** A name that no configuration means. */
@@ -64,10 +69,29 @@ function parse(configuration: string): SSHConfig {
 /**
  * What the user's ssh configuration says of a name or address, as OpenSSH itself reads it.
  *
- * Throws a GobootError where it leads through a ProxyCommand, which works on this computer alone.
+ * Throws a GobootError for a configuration that ssh refuses, and for jump hosts that lead in a circle.
  */
 export async function configuredHost(name: string, file?: string): Promise<ConfiguredHost> {
-  return lookUp(name, [], file, 0);
+  const { target, plain, ...way } = await lookUp(name, [], file, 0);
+  const { address, user, port, keyFile } = target;
+  return {
+    address,
+    ...(user !== plain.user && { user }),
+    ...(port !== plain.port && { port }),
+    ...(keyFile && { keyFile }),
+    ...way,
+  };
+}
+
+/** The same as a source of answers: undefined where ssh is missing or refuses the configuration, which goboot does not use. */
+export async function lookUpHost(name: string): Promise<ConfiguredHost | undefined> {
+  return configuredHost(name).catch(() => undefined);
+}
+
+interface Found extends Pick<ConfiguredHost, 'jumps' | 'proxyCommand'> {
+  target: SshTarget;
+  /** What ssh would take without a configuration. */
+  plain: SshTarget;
 }
 
 async function lookUp(
@@ -75,32 +99,33 @@ async function lookUp(
   options: readonly string[],
   file: string | undefined,
   depth: number,
-): Promise<ConfiguredHost> {
+): Promise<Found> {
   if (depth > maximalJumps) {
     throw new GobootError(`The jump hosts of ${quoted(name)} in your ssh configuration lead in a circle`, {
       remedy: 'Repair ProxyJump in ~/.ssh/config.',
     });
   }
-  const [{ stdout }, { stdout: plain }] = await Promise.all([
-    askOpenSsh([...options, '-G', name], file),
-    askOpenSsh(['-G', name], '/dev/null'),
-  ]);
-  const settings = new Settings(stdout);
+  const [settings, usual] = await Promise.all(
+    [file, '/dev/null'].map(
+      async (source) => new Settings((await askOpenSsh([...options, '-G', name], source)).stdout),
+    ) as [Promise<Settings>, Promise<Settings>],
+  );
   const command = settings.one('proxycommand');
-  if (command && command !== 'none') {
-    throw new GobootError(`Your ssh configuration reaches ${quoted(name)} by a ProxyCommand`, {
-      remedy: 'GitHub and your colleagues do not have it: use ProxyJump, or give --jump-host.',
-    });
-  }
-  const target: SshTarget = {
+  const target = targetIn(settings, name);
+  const keyFile = chosenKeyFile(settings, usual, name, target);
+  return {
+    target: { ...target, ...(keyFile && { keyFile }) },
+    plain: targetIn(usual, name),
+    proxyCommand: command !== undefined && command !== 'none',
+    jumps: await jumpsOf(settings.one('proxyjump'), file, depth),
+  };
+}
+
+function targetIn(settings: Settings, name: string): SshTarget {
+  return {
     address: settings.one('hostname') ?? name,
     user: settings.one('user') ?? userInfo().username,
     port: Number(settings.one('port') ?? 22),
-  };
-  const keyFile = chosenKeyFile(settings, new Settings(plain), name, target);
-  return {
-    target: { ...target, ...(keyFile && { keyFile }) },
-    jumps: await jumpsOf(settings.one('proxyjump'), file, depth),
   };
 }
 
@@ -130,7 +155,7 @@ function readHop(hop: string): { user?: string; host: string; port?: string } {
   return { host: bracketed ?? plain ?? hop, ...(user && { user }), ...(port && { port }) };
 }
 
-/** The key file that the configuration names; none where ssh would try the usual ones. */
+/** The first key file that the configuration names and this computer has; none where ssh would try the usual ones. */
 function chosenKeyFile(
   settings: Settings,
   usual: Settings,
@@ -147,10 +172,11 @@ function chosenKeyFile(
     r: user,
     u: userInfo().username,
   };
-  const paths = files
-    .filter((path) => path !== 'none')
-    .map((path) => path.replaceAll(/%(.)/g, (all, token: string) => tokens[token] ?? all));
-  return paths.find((path) => existsSync(expandPath(path))) ?? paths[0];
+  // A public half says which key of the agent to take, which is of no use elsewhere.
+  return files
+    .filter((path) => !path.endsWith('.pub'))
+    .map((path) => path.replaceAll(/%(.)/g, (all, token: string) => tokens[token] ?? all))
+    .find((path) => existsSync(expandPath(path)));
 }
 
 /** What `ssh -G` prints: a setting and its value on each line. */
