@@ -15,7 +15,7 @@ import {
 import { projectPaths } from '../../lib/paths.ts';
 import { ignoredChecks } from '../../lib/preflight/check.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
-import type { Environment, Environments } from '../../lib/project.ts';
+import type { Environment, Environments, Project } from '../../lib/project.ts';
 import { PublishingGenerator } from '../../lib/publishing.ts';
 import { type Answers, switches } from '../../lib/questions.ts';
 import { newVaultFile, writeNewFiles } from '../../lib/scaffold.ts';
@@ -28,6 +28,8 @@ import {
   storeEnvironmentAnswers,
 } from '../../lib/settings-file.ts';
 import { configuredHostNames, lookUpHost } from '../../lib/ssh/user-configuration.ts';
+import { colored } from '../../lib/terminal/color.ts';
+import { count } from '../../lib/terminal/format.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
 import { ensureVaultPassword, hasVaultOf } from '../../lib/vault.ts';
@@ -44,11 +46,12 @@ const definition = {
     switches.skipGitHub,
     switches.skipDeploy,
     switches.resume,
+    switches.list,
   ],
   positionals: ['address'],
 };
 
-/** `yo goboot:host [address]`: ask → check → extend → commit → publish → provision → deploy → prove. */
+/** `yo goboot:host --list`, or `yo goboot:host [address]`: ask → check → extend → commit → publish → provision → deploy → prove. */
 export default class HostGenerator extends PublishingGenerator {
   #opened: OpenedProject | undefined;
   /** The environments that the project has without the new one. */
@@ -98,6 +101,12 @@ export default class HostGenerator extends PublishingGenerator {
       const existing: Environments = [production, ...further];
       const flags = this.answerFlags(definition);
       const host = givenAddress(this.commandLine.positionals[0], flags.host);
+      if (this.isOn(switches.list)) {
+        if (host !== undefined || Object.keys(flags).length > 0) {
+          throw usageError('--list shows every environment and takes no answers', 'Leave all others out.');
+        }
+        return this.#list(root, project, existing);
+      }
       if (this.isOn(switches.resume)) {
         const [surplus] = Object.keys({ ...flags, ...(host && { host }) }).filter(
           (name) => !['environment', 'knownHostsFile'].includes(name),
@@ -132,6 +141,19 @@ export default class HostGenerator extends PublishingGenerator {
       const { environment } = projectFromAnswers(this.#answers, this.#answers.environment);
       this.#opened = { root, project, environment };
     });
+  }
+
+  /** A host that does not answer is one line of the table, and no failure of the command. */
+  async #list(root: string, project: Project, environments: Environments): Promise<void> {
+    const { lookAtSite, overviewTable } = await import('../../lib/deploy/overview.ts');
+    const sites = await runStep(this.reporter, `Look at ${count(environments.length, 'environment')}`, () =>
+      Promise.all(environments.map((environment) => lookAtSite(root, project, environment))),
+    );
+    this.reporter.result(
+      { status: 'listed', environments: sites },
+      overviewTable(sites, (row) => colored('red', row)),
+    );
+    this.finish();
   }
 
   async configuring(): Promise<void> {
