@@ -364,6 +364,10 @@ export const switches = {
   resume: { flag: 'resume', description: 'Go on where an earlier run stopped; changed files are left alone' },
   undo: { flag: 'undo', description: 'Remove what earlier runs created on GitHub, and nothing else' },
   skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
+  sshConfig: {
+    flag: 'ssh-config',
+    description: 'Write the host into your ~/.ssh/config, so that "ssh <project>-<environment>" works',
+  },
   list: { flag: 'list', description: 'Show every environment and how it is; change nothing' },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
   withDatabase: {

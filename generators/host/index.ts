@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
-import { GobootError, usageError } from '../../lib/errors.ts';
+import { GobootError, toGobootError, usageError } from '../../lib/errors.ts';
 import { describeExtension, type Extension, extensionOf } from '../../lib/extend.ts';
 import { commit, gitIdentity } from '../../lib/git.ts';
 import type { PreparedPublication, Publication } from '../../lib/github/publish.ts';
@@ -27,6 +27,7 @@ import {
   storedEnvironments,
   storeEnvironmentAnswers,
 } from '../../lib/settings-file.ts';
+import { changeUserConfiguration, userConfigurationFile, withHostBlock } from '../../lib/ssh/host-block.ts';
 import { configuredHostNames, lookUpHost } from '../../lib/ssh/user-configuration.ts';
 import { colored } from '../../lib/terminal/color.ts';
 import { count } from '../../lib/terminal/format.ts';
@@ -46,6 +47,7 @@ const definition = {
     switches.skipGitHub,
     switches.skipDeploy,
     switches.resume,
+    switches.sshConfig,
     switches.list,
   ],
   positionals: ['address'],
@@ -63,6 +65,7 @@ export default class HostGenerator extends PublishingGenerator {
   #host: TrustedHost | undefined;
   #prepared: PreparedPublication | undefined;
   #publication: Publication | undefined;
+  #writesSshConfig = false;
 
   constructor(args: string[], options: BaseOptions) {
     super(args, options, definition);
@@ -183,6 +186,8 @@ export default class HostGenerator extends PublishingGenerator {
         knownHosts: host?.knownHosts ?? '',
         resumes: this.isOn(switches.resume),
       });
+      this.#writesSshConfig =
+        this.isOn(switches.sshConfig) || (this.mayAsk && !this.#onlyLooks && (await this.#offerSshConfig()));
       const plan = await this.#plan(publication?.plan ?? []);
       this.reporter.plan(`${project.title}: the environment ${this.#environment.name}`, plan);
       if (await this.stopAfterPlan({ steps: plan })) return;
@@ -238,7 +243,31 @@ export default class HostGenerator extends PublishingGenerator {
           }),
         (made) => (made ? undefined : 'nothing to commit'),
       );
+      await this.#writeSshConfig();
     });
+  }
+
+  get #onlyLooks(): boolean {
+    return this.isOn(switches.check) || this.isOn(switches.dryRun);
+  }
+
+  #offerSshConfig(): Promise<boolean> {
+    const { site } = this.#environment;
+    return this.confirm(`Write "Host ${site}" into your ~/.ssh/config, so that ssh ${site} works?`);
+  }
+
+  /** It is a convenience: that it cannot be written is no reason to stop. */
+  async #writeSshConfig(): Promise<void> {
+    if (!this.#writesSshConfig) return;
+    const { root, environment } = this.#project;
+    try {
+      await changeUserConfiguration(userConfigurationFile(), (configuration) =>
+        withHostBlock(configuration, environment, join(root, projectPaths.knownHosts)),
+      );
+    } catch (error) {
+      const { message, remedy } = toGobootError(error);
+      this.reporter.warn(`${message}. ${remedy ?? ''}`.trim());
+    }
   }
 
   async publish(): Promise<void> {
@@ -287,6 +316,7 @@ export default class HostGenerator extends PublishingGenerator {
     return [
       ...(await describeExtension(this.#extension)),
       'Commit',
+      ...(this.#writesSshConfig ? [`Write "Host ${this.#environment.site}" into your ~/.ssh/config`] : []),
       ...this.outsidePlan(this.#environment, { publishing, deploys: this.#host !== undefined }),
     ];
   }

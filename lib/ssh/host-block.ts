@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
 import SSHConfig from 'ssh-config';
 import { GobootError } from '../errors.ts';
 import type { Environment } from '../project.ts';
@@ -11,6 +12,11 @@ import { namesIn } from './user-configuration.ts';
 
 const begin = (site: string) => `# BEGIN ${site}, written by goboot`;
 const end = (site: string) => `# END ${site}`;
+
+/** Where OpenSSH looks for the user's configuration: it asks the system for the home directory, not the environment. */
+export function userConfigurationFile(): string {
+  return join(userInfo().homedir, '.ssh', 'config');
+}
 
 /** Whether a configuration has a block that goboot wrote for a site. */
 export function hasHostBlock(configuration: string, site: string): boolean {
