@@ -8,6 +8,11 @@ export interface SshTarget {
   keyFile?: string;
 }
 
+/** A machine to go through, which may itself be behind another one. */
+export interface JumpHost extends SshTarget {
+  jump?: JumpHost;
+}
+
 /** A named deploy target of a project. */
 export interface Environment {
   name: string;
@@ -16,13 +21,19 @@ export interface Environment {
   /** ASCII form (punycode) of the site's domain. */
   domain: string;
   host: SshTarget;
-  jump?: SshTarget;
+  /** The last machine to go through. */
+  jump?: JumpHost;
   /** The name that visitors have to give, with the password that is in the vault; everybody may look without one. */
   basicAuthUser?: string;
 }
 
 /** The environments of a project in the order in which they were added; the first one is production. */
 export type Environments = readonly [Environment, ...Environment[]];
+
+/** The machines to go through to the host of an environment, the first one first. */
+export function jumpHosts({ jump }: Pick<Environment, 'jump'>): JumpHost[] {
+  return jump ? [...jumpHosts(jump), jump] : [];
+}
 
 export type RepositoryVisibility = 'private' | 'public';
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { usageError } from './errors.ts';
+import { asAnswer, each } from './jump-hosts.ts';
 import type { RepositoryVisibility, SshTarget } from './project.ts';
 import type { ConfiguredHost } from './ssh/user-configuration.ts';
 import {
@@ -35,7 +36,7 @@ export interface Answers {
   knownHostsFile: string;
   jumpHost: string;
   jumpUser: string;
-  jumpPort: number;
+  jumpPort: number | string;
   jumpKeyFile: string;
   owner: string;
   visibility: RepositoryVisibility;
@@ -102,27 +103,29 @@ function hasJumpHost(answers: Partial<Answers>): boolean {
 }
 
 /**
- * The jump host of the user's ssh configuration. Throws a usage error for a way that only this computer can go, or that
- * has several of them.
+ * The jump hosts of the user's ssh configuration. Throws a usage error for a way that only this computer can go.
  */
-function configuredJump(configured: ConfiguredHost | undefined): SshTarget | undefined {
-  if (!configured) return undefined;
-  const { address, jumps, proxyCommand } = configured;
-  if (!proxyCommand && jumps.length <= 1) return jumps[0];
+function configuredJumps(configured: ConfiguredHost | undefined): readonly SshTarget[] {
+  if (!configured?.proxyCommand) return configured?.jumps ?? [];
   throw usageError(
-    proxyCommand
-      ? `Your ssh configuration reaches ${quoted(address)} by a ProxyCommand, which only this computer has`
-      : `Your ssh configuration reaches ${quoted(address)} through ${jumps.map((jump) => quoted(jump.address)).join(' and ')}, one behind the other`,
-    'Name the one host to go through with --jump-host, or none with --jump-host=.',
+    `Your ssh configuration reaches ${quoted(configured.address)} by a ProxyCommand, which only this computer has`,
+    'Name the host to go through with --jump-host, or none with --jump-host=.',
   );
 }
 
-/** The same, if it is the one that was answered. */
-function jumpNamed(
-  address: string | undefined,
+function addressesOf(jumps: readonly SshTarget[]): string {
+  return jumps.map(({ address }) => address).join(',');
+}
+
+/** What the ssh configuration says of each jump host, if they are those that were answered. */
+function valueOfJumps(
+  addresses: string | undefined,
   configured: ConfiguredHost | undefined,
-): SshTarget | undefined {
-  return configured?.jumps.find((jump) => jump.address === address);
+  value: (jump: SshTarget) => string | undefined,
+): string | undefined {
+  const jumps = configured?.jumps ?? [];
+  if (jumps.length === 0 || addressesOf(jumps) !== addresses) return undefined;
+  return asAnswer(jumps.map(value));
 }
 
 function define<Name extends AnswerName>(question: Question<Name>): Question {
@@ -216,18 +219,21 @@ export const questions: readonly Question[] = [
     flag: 'jump-host',
     short: 'J',
     prompt: 'SSH jump host (empty: none)',
-    description: 'Host to connect through; that of your ~/.ssh/config or none unless given',
-    validate: (value) => (value.trim() === '' ? '' : validateHost(value)),
-    default: (_, { configuredHost }) => configuredJump(configuredHost)?.address ?? '',
+    description:
+      'Host to connect through, or several in a row with commas, the first one first; that of your ~/.ssh/config or none unless given',
+    validate: (value) => (value.trim() === '' ? '' : each(validateHost)(value)),
+    default: (_, { configuredHost }) => addressesOf(configuredJumps(configuredHost)),
     keep: 'environment',
   }),
   define({
     name: 'jumpUser',
     flag: 'jump-user',
     prompt: 'User on the jump host',
-    description: 'User on the jump host; that of your ~/.ssh/config or --user unless given',
-    validate: validateUser,
-    default: ({ user, jumpHost }, { configuredHost }) => jumpNamed(jumpHost, configuredHost)?.user ?? user,
+    description:
+      'User on the jump host, or one for each with commas; that of your ~/.ssh/config or --user unless given',
+    validate: each(validateUser),
+    default: ({ user, jumpHost }, { configuredHost }) =>
+      valueOfJumps(jumpHost, configuredHost, (jump) => jump.user) ?? user,
     when: hasJumpHost,
     keep: 'environment',
   }),
@@ -235,9 +241,11 @@ export const questions: readonly Question[] = [
     name: 'jumpPort',
     flag: 'jump-port',
     prompt: 'SSH port of the jump host',
-    description: 'SSH port of the jump host; that of your ~/.ssh/config or 22 unless given',
-    validate: validatePort,
-    default: ({ jumpHost }, { configuredHost }) => String(jumpNamed(jumpHost, configuredHost)?.port ?? 22),
+    description:
+      'SSH port of the jump host, or one for each with commas; that of your ~/.ssh/config or 22 unless given',
+    validate: each(validatePort),
+    default: ({ jumpHost }, { configuredHost }) =>
+      valueOfJumps(jumpHost, configuredHost, (jump) => String(jump.port)) ?? '22',
     when: hasJumpHost,
     keep: 'environment',
   }),
@@ -245,11 +253,12 @@ export const questions: readonly Question[] = [
     name: 'jumpKeyFile',
     flag: 'jump-key-file',
     prompt: 'Private SSH key for the jump host',
-    description: 'Private SSH key for the jump host; that of your ~/.ssh/config or --key-file unless given',
-    validate: validateKeyFile,
+    description:
+      'Private SSH key for the jump host, or one for each with commas; that of your ~/.ssh/config or --key-file unless given',
+    validate: each(validateKeyFile),
     validateStored: validateStoredKeyFile,
     default: ({ keyFile, jumpHost }, { configuredHost }) =>
-      jumpNamed(jumpHost, configuredHost)?.keyFile ?? keyFile,
+      valueOfJumps(jumpHost, configuredHost, (jump) => jump.keyFile ?? keyFile) ?? keyFile,
     when: hasJumpHost,
     keep: 'environment',
   }),

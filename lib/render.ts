@@ -7,7 +7,7 @@ import { publicKeyList } from './ansible/deploy-public-keys.ts';
 import { encoders } from './encoders.ts';
 import {
   deploymentSettingsTable,
-  jumpHostAuthorizedKey,
+  jumpHostAuthorizedKeys,
   prefixedName,
   workflowSettings,
 } from './github/deployment-settings.ts';
@@ -80,7 +80,7 @@ async function renderLayer(
     settings: workflowSettings(environment.name),
     settingsTable: deploymentSettingsTable(),
     prefix: prefixedName(environment.name, ''),
-    jumpHostLine: jumpHostAuthorizedKey(environment, 'ssh-ed25519 …'),
+    jumpHostKeys: jumpHostAuthorizedKeys(environment, 'ssh-ed25519 …'),
     deployPublicKeys: publicKeyList(deployPublicKeys[environment.name] ?? []),
   };
   return Promise.all(

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { GobootError, usageError } from './errors.ts';
+import { jumpHostOf } from './jump-hosts.ts';
 import { projectPaths } from './paths.ts';
 import {
   defaultEnvironment,
@@ -147,6 +148,7 @@ export function projectFromAnswers(
   answers: Answers,
   environmentName: string,
 ): { project: Project; environment: Environment } {
+  const jump = jumpHostOf(answers);
   return {
     project: {
       name: answers.projectName,
@@ -165,14 +167,7 @@ export function projectFromAnswers(
       domain: answers.domain,
       ...(answers.basicAuthUser && { basicAuthUser: answers.basicAuthUser }),
       host: target(answers, { host: 'host', user: 'user', port: 'port', keyFile: 'keyFile' }),
-      ...(answers.jumpHost && {
-        jump: target(answers, {
-          host: 'jumpHost',
-          user: 'jumpUser',
-          port: 'jumpPort',
-          keyFile: 'jumpKeyFile',
-        }),
-      }),
+      ...(jump && { jump }),
     },
   };
 }

@@ -101,7 +101,7 @@ export function validateEnvironmentName(value: string, projectName: string): str
     throw refuse('is kept by GitHub for itself', 'Choose another one, for example staging.');
   }
   // The alias of the jump host of the environment without that ending.
-  if (value.endsWith('-jump')) {
+  if (/-jump(-\d+)?$/.test(value)) {
     throw refuse('ends like the name of a jump host', 'Leave out “-jump”.');
   }
   return value;

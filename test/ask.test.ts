@@ -138,7 +138,7 @@ describe('A host of the user’s ssh configuration', () => {
   };
   const known: Record<string, ConfiguredHost> = {
     web,
-    'behind-two': { ...web, jumps: [bastion, { ...bastion, address: '10.0.0.1' }] },
+    'behind-two': { ...web, jumps: [bastion, { ...bastion, address: '10.0.0.1', user: 'hop' }] },
     'behind-program': { ...web, jumps: [], proxyCommand: true },
   };
   const sources = (flags: Partial<Record<AnswerName, string>>) => ({
@@ -157,6 +157,15 @@ describe('A host of the user’s ssh configuration', () => {
       keyFile,
       jumpHost: '192.0.2.1',
       jumpUser: 'gate',
+      jumpPort: 2200,
+      jumpKeyFile: keyFile,
+    });
+  });
+
+  test('may be behind several machines in a row', async () => {
+    expect(await collectAnswers(questions, sources({ host: 'behind-two' }))).toMatchObject({
+      jumpHost: '192.0.2.1,10.0.0.1',
+      jumpUser: 'gate,hop',
       jumpPort: 2200,
       jumpKeyFile: keyFile,
     });
@@ -184,9 +193,6 @@ describe('A host of the user’s ssh configuration', () => {
   test('is refused where only this computer can reach it so, unless a jump host is named', async () => {
     await expect(collectAnswers(questions, sources({ host: 'behind-program' }))).rejects.toThrow(
       '"203.0.113.7" by a ProxyCommand, which only this computer has',
-    );
-    await expect(collectAnswers(questions, sources({ host: 'behind-two' }))).rejects.toThrow(
-      'through "192.0.2.1" and "10.0.0.1", one behind the other',
     );
     const direct = await collectAnswers(questions, sources({ host: 'behind-program', jumpHost: '' }));
     expect(direct).toMatchObject({ host: '203.0.113.7', jumpHost: '' });

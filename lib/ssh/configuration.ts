@@ -1,14 +1,20 @@
 import SSHConfig from 'ssh-config';
 import { encoders } from '../encoders.ts';
-import type { Environment, SshTarget } from '../project.ts';
+import { type Environment, jumpHosts, type SshTarget } from '../project.ts';
 
 const heading = `# How people reach the machines of this project. Ansible and \`ssh -F ssh_config\` read this file from inside the
 # .ansible directory. Host keys are committed in known_hosts beside it. GitHub has settings of its own.
 `;
 
-/** The name under which ssh finds the jump host of a site. */
-export function jumpAlias(site: string): string {
-  return `${site}-jump`;
+/**
+ * The names under which ssh finds the jump hosts of a site, in the order in which it goes through them. The last one is
+ * `<site>-jump`; those before it count from there.
+ */
+export function jumpAliases(environment: Pick<Environment, 'site' | 'jump'>): string[] {
+  return jumpHosts(environment).map((_, index, { length }) => {
+    const distance = length - index;
+    return `${environment.site}-jump${distance === 1 ? '' : `-${distance}`}`;
+  });
 }
 
 function hostBlock(alias: string, target: SshTarget, proxyJump?: string): Record<string, string> {
@@ -46,10 +52,11 @@ function appendTarget(config: SSHConfig, alias: string, target: SshTarget, proxy
   if (target.keyFile) config.append(keyBlock(alias, target.keyFile));
 }
 
-function appendEnvironment(config: SSHConfig, { site, host, jump }: Environment): void {
-  const alias = jump && jumpAlias(site);
-  if (jump && alias) appendTarget(config, alias, jump);
-  appendTarget(config, site, host, alias);
+function appendEnvironment(config: SSHConfig, environment: Environment): void {
+  const aliases = [...jumpAliases(environment), environment.site];
+  [...jumpHosts(environment), environment.host].forEach((target, index) => {
+    appendTarget(config, aliases[index] as string, target, aliases[index - 1]);
+  });
 }
 
 /**

@@ -6,7 +6,7 @@ import SSHConfig from 'ssh-config';
 import { GobootError } from '../errors.ts';
 import type { Environment } from '../project.ts';
 import { quoted } from '../validate.ts';
-import { jumpAlias, withEnvironment } from './configuration.ts';
+import { jumpAliases, withEnvironment } from './configuration.ts';
 import { readIfExists } from './known-hosts.ts';
 import { namesIn } from './user-configuration.ts';
 
@@ -80,10 +80,10 @@ export function withHostBlock(
 }
 
 function blockLines(environment: Environment, knownHostsFile: string): string[] {
-  const { site, jump } = environment;
+  const names = [environment.site, ...jumpAliases(environment)];
   const keys = new SSHConfig();
   keys.append({
-    Host: jump ? [site, jumpAlias(site)] : site,
+    Host: names.join(' '),
     // The project's file first: it holds exactly the keys of these machines.
     UserKnownHostsFile: [knownHostsFile, '~/.ssh/known_hosts'],
     StrictHostKeyChecking: 'yes',

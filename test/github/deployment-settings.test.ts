@@ -7,7 +7,7 @@ import {
   deployAccount,
   deploymentSettingList,
   deploymentValues,
-  jumpHostAuthorizedKey,
+  jumpHostAuthorizedKeys,
   prefixedName,
 } from '../../lib/github/deployment-settings.ts';
 import { layerPath } from '../../lib/paths.ts';
@@ -132,6 +132,15 @@ describe('the values', () => {
     });
   });
 
+  test('name jump hosts in a row with commas, the first one first', () => {
+    const outer = { address: 'outer.example.com', user: 'gate', port: 22 };
+    expect(valuesOf({ jump: { ...jump, jump: outer } })).toMatchObject({
+      DEPLOY_JUMP_HOST: 'outer.example.com,jump.example.com',
+      DEPLOY_JUMP_PORT: '22,2200',
+      DEPLOY_JUMP_USER: 'gate,hop',
+    });
+  });
+
   test('say of what belongs to a jump host that it must not be there when there is none', () => {
     const absent = deploymentValues(source(), 'environment').filter(({ value }) => value === undefined);
     expect(absent.map(({ name }) => name)).toEqual(
@@ -172,12 +181,21 @@ describe('the values', () => {
 });
 
 test('a jump host lets the deploy key through to one port of one host', () => {
-  expect(jumpHostAuthorizedKey(sampleEnvironment(), publicKey)).toBeUndefined();
-  expect(jumpHostAuthorizedKey(sampleEnvironment({ jump }), publicKey)).toBe(
-    `restrict,port-forwarding,permitopen="192.0.2.10:22",command="false" ${publicKey}`,
-  );
-  const behind = { address: '2001:db8::1', user: 'ada', port: 2222 };
-  expect(jumpHostAuthorizedKey(sampleEnvironment({ jump, host: behind }), publicKey)).toContain(
-    'permitopen="[2001:db8::1]:2222"',
-  );
+  expect(jumpHostAuthorizedKeys(sampleEnvironment(), publicKey)).toEqual([]);
+  expect(jumpHostAuthorizedKeys(sampleEnvironment({ jump }), publicKey)).toEqual([
+    {
+      jumpHost: jump,
+      line: `restrict,port-forwarding,permitopen="192.0.2.10:22",command="false" ${publicKey}`,
+    },
+  ]);
+  const host = { address: '2001:db8::1', user: 'ada', port: 2222 };
+  const outer = { address: 'outer.example.com', user: 'gate', port: 22 };
+  const inARow = sampleEnvironment({ host, jump: { ...jump, jump: outer } });
+  expect(jumpHostAuthorizedKeys(inARow, publicKey)).toEqual([
+    { jumpHost: outer, line: expect.stringContaining('permitopen="jump.example.com:2200"') },
+    {
+      jumpHost: expect.objectContaining(jump),
+      line: expect.stringContaining('permitopen="[2001:db8::1]:2222"'),
+    },
+  ]);
 });

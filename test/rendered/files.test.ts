@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
-import { deploymentSettingList, jumpHostAuthorizedKey } from '../../lib/github/deployment-settings.ts';
+import { deploymentSettingList, jumpHostAuthorizedKeys } from '../../lib/github/deployment-settings.ts';
 import { packageRoot } from '../../lib/paths.ts';
 import { siteName } from '../../lib/project.ts';
 import { projectFiles, writeNewFiles } from '../../lib/scaffold.ts';
@@ -107,7 +107,7 @@ describe('A project with deploy keys and a jump host', () => {
     const files = await projectFiles(sampleProject(project), [environment], '');
     const readme = String(files.find(({ path }) => path === 'README.md')?.contents);
     expect(readme).toContain('`~/.ssh/authorized_keys` of `hop` on `2001:db8::5`');
-    expect(readme).toContain(String(jumpHostAuthorizedKey(environment, 'ssh-ed25519 …')));
+    expect(readme).toContain(String(jumpHostAuthorizedKeys(environment, 'ssh-ed25519 …')[0]?.line));
     expect(readme).toContain('begin with `STAGING_EU_`, for example `STAGING_EU_DEPLOY_HOST`');
     for (const { name, purpose } of deploymentSettingList) {
       expect(readme).toContain(`| \`${name}\` |`);

@@ -44,6 +44,25 @@ test('OpenSSH finds the host under the name of its site, with its own user, port
   });
 });
 
+test('jump hosts in a row are reached one through the other, the one next to the host last', () => {
+  const outer = { address: 'outer.example.com', user: 'gate', port: 22 };
+  const middle = { address: 'middle.example.com', user: 'hop', port: 2201, jump: outer };
+  const environment = sampleEnvironment({
+    jump: { address: 'inner.example.com', user: 'hop', port: 2202, jump: middle },
+  });
+  const configuration = sshConfiguration([environment]);
+  const way = ['', '-jump', '-jump-2', '-jump-3'].map((suffix) => {
+    const read = asOpenSshReadsIt(configuration, `shop-production${suffix}`);
+    return [read.get('hostname'), read.get('port'), read.get('proxyjump')];
+  });
+  expect(way).toEqual([
+    ['192.0.2.10', '22', 'shop-production-jump'],
+    ['inner.example.com', '2202', 'shop-production-jump-2'],
+    ['middle.example.com', '2201', 'shop-production-jump-3'],
+    ['outer.example.com', '22', undefined],
+  ]);
+});
+
 test('a jump host has its own user, port and key', () => {
   const key = keyFile('hop');
   const environment = sampleEnvironment({
