@@ -106,7 +106,9 @@ describe('A project with deploy keys and a jump host', () => {
   test('tells its owner what lets GitHub through the jump host', async () => {
     const files = await projectFiles(sampleProject(project), [environment], '');
     const readme = String(files.find(({ path }) => path === 'README.md')?.contents);
-    expect(readme).toContain('`~/.ssh/authorized_keys` of `hop` on `2001:db8::5`');
+    expect(readme).toContain(
+      'GitHub goes through `2001:db8::5` with the same key. Put this line into `~/.ssh/authorized_keys` of `hop` there',
+    );
     expect(readme).toContain(String(jumpHostAuthorizedKeys(environment, 'ssh-ed25519 …')[0]?.line));
     expect(readme).toContain('begin with `STAGING_EU_`, for example `STAGING_EU_DEPLOY_HOST`');
     for (const { name, purpose } of deploymentSettingList) {
