@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { GobootError, toGobootError, usageError } from './errors.ts';
 import type { AnswerName, Answers, Defaults, Question } from './questions.ts';
+import type { ConfiguredHost } from './ssh/user-configuration.ts';
 import { expandPath, quoted } from './validate.ts';
 
 /** Asks the user one question and returns what was typed. */
@@ -9,6 +10,8 @@ export type Prompt = (question: {
   message: string;
   default: string | undefined;
   validate: (value: string) => true | string;
+  /** Answers to choose from; any other one can be given, too. */
+  choices?: readonly string[];
 }) => Promise<string>;
 
 export interface AnswerSources {
@@ -19,6 +22,8 @@ export interface AnswerSources {
   /** From an earlier run. */
   stored: Partial<Record<AnswerName, string>>;
   defaults: Defaults;
+  /** What the user's ssh configuration says of the host that was answered. */
+  lookUpHost?: (name: string) => Promise<ConfiguredHost | undefined>;
   /** Absent where nothing may be asked. */
   prompt?: Prompt;
 }
@@ -52,10 +57,20 @@ export async function collectAnswers(
   sources: AnswerSources,
 ): Promise<Answers> {
   const answers: Partial<Answers> = {};
+  const defaults = { ...sources.defaults };
+  const answer = async (question: Question, value: string) => {
+    assign(answers, question, value);
+    if (question.name !== 'host') return;
+    const configured = await sources.lookUpHost?.(value);
+    if (!configured) return;
+    // Only this computer knows the name.
+    assign(answers, question, configured.address);
+    defaults.configuredHost = configured;
+  };
   // Flags are judged before anything is asked: nobody wants to answer ten questions and then learn of a typing error.
   for (const question of questions) {
     const given = givenAnswer(question, sources);
-    if (given !== undefined) assign(answers, question, given);
+    if (given !== undefined) await answer(question, given);
   }
 
   const missing: Question[] = [];
@@ -67,16 +82,16 @@ export async function collectAnswers(
       assign(answers, question, stored, question.validateStored);
       continue;
     }
-    const fallback = question.default?.(answers, sources.defaults);
+    const fallback = question.default?.(answers, defaults);
     if (question.flagOnly) continue;
     if (sources.prompt) {
-      assign(answers, question, await ask(sources.prompt, question, fallback));
+      await answer(question, await ask(sources.prompt, question, fallback, defaults));
     } else if (fallback === undefined && question.default) {
       // It follows from another answer, which is missing itself.
     } else if (fallback === undefined || (fallback === '' && !acceptsNothing(question))) {
       missing.push(question);
     } else {
-      assign(answers, question, fallback);
+      await answer(question, fallback);
     }
   }
   if (missing.length > 0) {
@@ -110,8 +125,15 @@ function assign(
   Object.assign(answers, { [question.name]: validate(value) });
 }
 
-function ask(prompt: Prompt, question: Question, fallback: string | undefined): Promise<string> {
+function ask(
+  prompt: Prompt,
+  question: Question,
+  fallback: string | undefined,
+  defaults: Defaults,
+): Promise<string> {
+  const choices = question.choices?.(defaults) ?? [];
   return prompt({
+    ...(choices.length > 0 && { choices: [...new Set([...(fallback ? [fallback] : []), ...choices])] }),
     name: question.name,
     message: question.prompt,
     default: fallback || undefined,

@@ -97,10 +97,22 @@ export abstract class GobootGenerator extends Generator {
   }
 
   /** Asks one question through Yeoman's adapter; nothing of the answer is stored by Yeoman. */
-  protected readonly ask: Prompt = (question) => this.#askAs('input', question);
+  protected readonly ask: Prompt = async (question) => {
+    const chosen = question.choices && (await this.#choose(question.message, question.choices));
+    return chosen ?? this.#askAs('input', question);
+  };
 
   /** The same without showing what is typed. */
   protected readonly askSecret: Prompt = (question) => this.#askAs('password', question);
+
+  /** Lets the user choose; undefined where none of the answers is right. */
+  async #choose(message: string, answers: readonly string[]): Promise<string | undefined> {
+    const another = 'another one';
+    const { chosen } = await this.prompt<{ chosen: string }>([
+      { type: 'select', name: 'chosen', message, choices: [...answers, another], default: answers[0] },
+    ]);
+    return chosen === another ? undefined : chosen;
+  }
 
   async #askAs(
     type: 'input' | 'password',

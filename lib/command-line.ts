@@ -9,6 +9,8 @@ export interface CommandDefinition {
   switches: readonly Switch[];
   /** Names of the positional arguments, in order; all optional. */
   positionals: readonly string[];
+  /** Whether words of another program may follow, best behind `--`: then every word counts as one of them. */
+  passesOn?: boolean;
 }
 
 export interface CommandLine {
@@ -59,7 +61,8 @@ const foreignFlags = [
 export function wordsAfterNamespace(argv: readonly string[], namespace: string): string[] | undefined {
   const words = argv.slice(2);
   const start = words.findIndex((word) => word === namespace || `${word}:app` === namespace);
-  if (start === -1 || words.some((word) => word.endsWith(','))) return undefined;
+  const own = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  if (start === -1 || own.some((word) => word.endsWith(','))) return undefined;
   return [...words.slice(0, start), ...words.slice(start + 1)];
 }
 
@@ -91,7 +94,12 @@ export function parseCommandLine(words: readonly string[], definition: CommandDe
     const flag = flags.find((candidate) => candidate.flag === token.name);
     if (!flag) {
       if (foreignFlags.includes(token.name)) continue;
-      throw usageError(`Unknown option ${token.rawName}`, unknownFlagRemedy(token.name, flags));
+      throw usageError(
+        `Unknown option ${token.rawName}`,
+        definition.passesOn
+          ? `To pass it on, put -- in front of all that is to be passed on: -- ${line.positionals.join(' ')} ${token.rawName}`
+          : unknownFlagRemedy(token.name, flags),
+      );
     }
     const before = line.values[flag.flag];
     if (before !== undefined && !flag.repeatable) {
@@ -103,7 +111,7 @@ export function parseCommandLine(words: readonly string[], definition: CommandDe
     line.values[flag.flag] = before === undefined ? value : `${before},${value}`;
   }
   const surplus = line.positionals[definition.positionals.length];
-  if (surplus !== undefined) {
+  if (surplus !== undefined && !definition.passesOn) {
     throw usageError(`Unexpected argument ${quoted(surplus)}`, 'Put a value with spaces in quotation marks.');
   }
   return line;

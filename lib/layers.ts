@@ -1,10 +1,12 @@
-import type { Environment } from './project.ts';
+import { defaultEnvironment, type Environment } from './project.ts';
 
 /** One folder of `templates/` and the directory of the rendered project that it becomes. */
 export interface Layer {
   name: string;
   /** Relative to the project root. */
   destination: string;
+  /** Names that files get in place of their own. */
+  renamed?: Readonly<Record<string, string>>;
 }
 
 /** The layers that make a project, without those of its environments. */
@@ -14,7 +16,14 @@ export const projectLayers: readonly Layer[] = [
   { name: 'github', destination: '.github' },
 ];
 
-/** The layer that one environment adds. */
-export function environmentLayer(environment: Environment): Layer {
-  return { name: 'environment', destination: `.ansible/inventory/${environment.name}` };
+/** The layers that one environment adds. */
+export function environmentLayers({ name }: Environment): Layer[] {
+  return [
+    { name: 'environment', destination: `.ansible/inventory/${name}` },
+    {
+      name: 'deploy-workflow',
+      destination: '.github/workflows',
+      ...(name !== defaultEnvironment && { renamed: { 'deploy.yml': `deploy-${name}.yml` } }),
+    },
+  ];
 }

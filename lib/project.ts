@@ -8,6 +8,11 @@ export interface SshTarget {
   keyFile?: string;
 }
 
+/** A machine to go through, which may itself be behind another one. */
+export interface JumpHost extends SshTarget {
+  jump?: JumpHost;
+}
+
 /** A named deploy target of a project. */
 export interface Environment {
   name: string;
@@ -16,7 +21,18 @@ export interface Environment {
   /** ASCII form (punycode) of the site's domain. */
   domain: string;
   host: SshTarget;
-  jump?: SshTarget;
+  /** The last machine to go through. */
+  jump?: JumpHost;
+  /** The name that visitors have to give, with the password that is in the vault; everybody may look without one. */
+  basicAuthUser?: string;
+}
+
+/** The environments of a project in the order in which they were added; the first one is production. */
+export type Environments = readonly [Environment, ...Environment[]];
+
+/** The machines to go through to the host of an environment, the first one first. */
+export function jumpHosts({ jump }: Pick<Environment, 'jump'>): JumpHost[] {
+  return jump ? [...jumpHosts(jump), jump] : [];
 }
 
 export type RepositoryVisibility = 'private' | 'public';
@@ -40,7 +56,7 @@ export interface Project {
   github: GitHubSettings;
 }
 
-/** The first environment of every project. */
+/** The first environment of every project, and the one that visitors and search engines are meant to see. */
 export const defaultEnvironment = 'production';
 
 /**
@@ -48,6 +64,11 @@ export const defaultEnvironment = 'production';
  */
 export function siteName(project: string, environment: string): string {
   return `${project}-${environment}`;
+}
+
+/** The name of an environment among Ansible's groups, where a hyphen is not allowed. */
+export function environmentGroup(environment: string): string {
+  return environment.replaceAll('-', '_');
 }
 
 /** `my_shop` → `My shop`. */

@@ -1,5 +1,8 @@
 import { join } from 'node:path';
 import { GobootGenerator } from './base.ts';
+import { provisionFingerprint } from './deploy/fingerprint.ts';
+import { type LiveResult, liveResult, runSteps, stepsToLive } from './deploy/run.ts';
+import { deployStep, provisionStep } from './deploy/site.ts';
 import { GobootError, toGobootError, usageError } from './errors.ts';
 import type { GitHub } from './github/client.ts';
 import type { GitHubFacts } from './github/facts.ts';
@@ -7,16 +10,23 @@ import type { PreparedPublication, Publication } from './github/publish.ts';
 import { classicTokenPage, tokenFromEnvironment } from './github/token.ts';
 import { type CreationState, describeCreation, Journal } from './journal.ts';
 import { projectPaths } from './paths.ts';
-import type { Project } from './project.ts';
+import type { Environment, Project } from './project.ts';
 import { switches } from './questions.ts';
 import type { OpenedProject } from './settings-file.ts';
+import { describeTarget } from './ssh/connection.ts';
 import { knownHostsFor } from './ssh/known-hosts.ts';
+import type { TrustedHost } from './trust.ts';
 
 /** What the commands that create things on GitHub have in common. */
 export abstract class PublishingGenerator extends GobootGenerator {
   /** The command that goes on where this one failed, and does no more than it would have done. */
   protected get resumeCommand(): string {
     return 'the same command again';
+  }
+
+  /** How to take back what a failed run has left on GitHub, as a sentence behind another one. */
+  protected get undoRemedy(): string {
+    return ' To remove what is on GitHub: yo goboot --undo.';
   }
 
   /** Opens GitHub for a project with the user's token, which is asked for where it is not set. */
@@ -81,13 +91,56 @@ export abstract class PublishingGenerator extends GobootGenerator {
         project,
         environment,
         knownHosts: await knownHostsFor(environment, join(root, projectPaths.knownHosts)),
-        vaultPassword: await ensureVaultPassword(root, environment.name),
+        vaultPassword: await ensureVaultPassword(root),
         journal,
         reporter: this.reporter,
       }),
     );
     for (const line of publication.missing) this.reporter.warn(line);
     return publication;
+  }
+
+  /** What is about to happen on GitHub and on the host, as lines of the plan. */
+  protected outsidePlan(
+    { domain, host }: Environment,
+    { publishing, deploys }: { publishing: readonly string[]; deploys: boolean },
+  ): string[] {
+    return [
+      ...(publishing.length > 0
+        ? ['On GitHub:', ...publishing.map((line) => `  ${line}`)]
+        : ['GitHub is left alone (--skip-github)']),
+      ...(deploys
+        ? [
+            `On ${describeTarget(host)}, as https://${domain}/:`,
+            ...[provisionStep, deployStep()].map(({ plan }) => `  ${plan}`),
+          ]
+        : ['The server is left alone (--skip-deploy)']),
+    ];
+  }
+
+  /** Provisions the host if that is needed, deploys the current commit and proves that the site is live. */
+  protected async makeLive({ root, environment }: OpenedProject, host: TrustedHost): Promise<LiveResult> {
+    const context = {
+      projectRoot: root,
+      environment,
+      connection: host.connection,
+      reporter: this.reporter,
+      times: [],
+    };
+    const [project, { provisioned }] = await Promise.all([
+      provisionFingerprint(root, environment.name),
+      host.facts,
+    ]);
+    const journal = Journal.open(root);
+    const proof = await this.creating(journal, () =>
+      journal.create(
+        { kind: 'site', name: environment.site, place: environment.host.address },
+        provisioned ? 'kept' : 'absent',
+        () => runSteps(context, stepsToLive({ project, host: provisioned })),
+      ),
+    );
+    await this.cleanUp();
+    return liveResult(context, proof);
   }
 
   /** Runs what creates things outside of the project's directory. A failure says what exists then, and what to do. */
@@ -106,7 +159,7 @@ export abstract class PublishingGenerator extends GobootGenerator {
         ...(remedy ? [remedy] : []),
         ...named('Exists now', 'made'),
         ...named('Was begun, so it may exist', 'begun'),
-        `To go on: ${this.resumeCommand}. To remove what is on GitHub: yo goboot --undo.`,
+        `To go on: ${this.resumeCommand}.${this.undoRemedy}`,
       ];
       throw new GobootError(message, { exitCode: code, remedy: lines.join('\n  '), cause });
     }

@@ -1,9 +1,14 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import type { RepositoryVisibility } from './project.ts';
+import { usageError } from './errors.ts';
+import { asAnswer, each } from './jump-hosts.ts';
+import type { RepositoryVisibility, SshTarget } from './project.ts';
+import type { ConfiguredHost } from './ssh/user-configuration.ts';
 import {
   expandPath,
+  quoted,
   validateAuthor,
+  validateBasicAuthUser,
   validateDomain,
   validateEmail,
   validateGitHubOwner,
@@ -31,19 +36,27 @@ export interface Answers {
   knownHostsFile: string;
   jumpHost: string;
   jumpUser: string;
-  jumpPort: number;
+  jumpPort: number | string;
   jumpKeyFile: string;
   owner: string;
   visibility: RepositoryVisibility;
   githubUrl: string;
+  /** Asked by `yo goboot:host` alone. */
+  environment: string;
+  /** The name that visitors have to give before they see the site; empty: nobody has to. */
+  basicAuthUser: string;
 }
 
 export type AnswerName = keyof Answers;
 
-/** What git and the system know about the user, as a source of defaults. */
+/** What git, ssh and the system know, as a source of defaults. */
 export interface Defaults {
   gitName: string;
   gitEmail: string;
+  /** The names of machines in the user's ssh configuration. */
+  hostNames?: readonly string[];
+  /** What that says of the host, once there is an answer. */
+  configuredHost?: ConfiguredHost;
 }
 
 export interface Question<Name extends AnswerName = AnswerName> {
@@ -67,6 +80,8 @@ export interface Question<Name extends AnswerName = AnswerName> {
    * answer that is missing.
    */
   default?: (answers: Partial<Answers>, defaults: Defaults) => string | undefined;
+  /** Answers to choose from, besides the default and any other one. */
+  choices?: (defaults: Defaults) => readonly string[];
   /** Whether the question makes sense, given the answers so far; an answer given by flag is kept regardless. */
   when?: (answers: Partial<Answers>) => boolean;
   /** Never asked, only taken from a flag or an answers file. */
@@ -85,6 +100,32 @@ function usualKeyFile(): string {
 
 function hasJumpHost(answers: Partial<Answers>): boolean {
   return Boolean(answers.jumpHost);
+}
+
+/**
+ * The jump hosts of the user's ssh configuration. Throws a usage error for a way that only this computer can go.
+ */
+function configuredJumps(configured: ConfiguredHost | undefined): readonly SshTarget[] {
+  if (!configured?.proxyCommand) return configured?.jumps ?? [];
+  throw usageError(
+    `Your ssh configuration reaches ${quoted(configured.address)} by a ProxyCommand, which only this computer has`,
+    'Name the host to go through with --jump-host, or none with --jump-host=.',
+  );
+}
+
+function addressesOf(jumps: readonly SshTarget[]): string {
+  return jumps.map(({ address }) => address).join(',');
+}
+
+/** What the ssh configuration says of each jump host, if they are those that were answered. */
+function valueOfJumps(
+  addresses: string | undefined,
+  configured: ConfiguredHost | undefined,
+  value: (jump: SshTarget) => string | undefined,
+): string | undefined {
+  const jumps = configured?.jumps ?? [];
+  if (jumps.length === 0 || addressesOf(jumps) !== addresses) return undefined;
+  return asAnswer(jumps.map(value));
 }
 
 function define<Name extends AnswerName>(question: Question<Name>): Question {
@@ -134,9 +175,10 @@ export const questions: readonly Question[] = [
     flag: 'host',
     short: 'H',
     prompt: 'SSH host (name or address)',
-    description: 'Name or address of the server; the domain unless given',
+    description: 'Name or address of the server, or its name in your ~/.ssh/config; the domain unless given',
     validate: validateHost,
     default: ({ domain }) => domain,
+    choices: ({ hostNames = [] }) => hostNames,
     keep: 'environment',
   }),
   define({
@@ -144,9 +186,10 @@ export const questions: readonly Question[] = [
     flag: 'user',
     short: 'U',
     prompt: 'SSH user (with sudo, without a password)',
-    description: 'Account on the server that may use sudo without a password; your own name unless given',
+    description:
+      'Account on the server that may use sudo without a password; that of your ~/.ssh/config or your own name unless given',
     validate: validateUser,
-    default: () => userInfo().username,
+    default: (_, { configuredHost }) => configuredHost?.user ?? userInfo().username,
     keep: 'environment',
   }),
   define({
@@ -154,9 +197,9 @@ export const questions: readonly Question[] = [
     flag: 'port',
     short: 'P',
     prompt: 'SSH port',
-    description: 'SSH port of the server; 22 unless given',
+    description: 'SSH port of the server; that of your ~/.ssh/config or 22 unless given',
     validate: validatePort,
-    default: () => '22',
+    default: (_, { configuredHost }) => String(configuredHost?.port ?? 22),
     keep: 'environment',
   }),
   define({
@@ -164,10 +207,11 @@ export const questions: readonly Question[] = [
     flag: 'key-file',
     short: 'K',
     prompt: 'Private SSH key (empty: the keys of your agent)',
-    description: 'Private SSH key; the usual one in ~/.ssh, else those of the agent, unless given',
+    description:
+      'Private SSH key; that of your ~/.ssh/config, else the usual one in ~/.ssh, else those of the agent, unless given',
     validate: validateKeyFile,
     validateStored: validateStoredKeyFile,
-    default: usualKeyFile,
+    default: (_, { configuredHost }) => configuredHost?.keyFile ?? usualKeyFile(),
     keep: 'environment',
   }),
   define({
@@ -175,18 +219,21 @@ export const questions: readonly Question[] = [
     flag: 'jump-host',
     short: 'J',
     prompt: 'SSH jump host (empty: none)',
-    description: 'Host to connect through; none unless given',
-    validate: (value) => (value.trim() === '' ? '' : validateHost(value)),
-    default: () => '',
+    description:
+      'Host to connect through, or several in a row with commas, the first one first; that of your ~/.ssh/config or none unless given',
+    validate: (value) => (value.trim() === '' ? '' : each(validateHost)(value)),
+    default: (_, { configuredHost }) => addressesOf(configuredJumps(configuredHost)),
     keep: 'environment',
   }),
   define({
     name: 'jumpUser',
     flag: 'jump-user',
     prompt: 'User on the jump host',
-    description: 'User on the jump host; --user unless given',
-    validate: validateUser,
-    default: ({ user }) => user,
+    description:
+      'User on the jump host, or one for each with commas; that of your ~/.ssh/config or --user unless given',
+    validate: each(validateUser),
+    default: ({ user, jumpHost }, { configuredHost }) =>
+      valueOfJumps(jumpHost, configuredHost, (jump) => jump.user) ?? user,
     when: hasJumpHost,
     keep: 'environment',
   }),
@@ -194,9 +241,11 @@ export const questions: readonly Question[] = [
     name: 'jumpPort',
     flag: 'jump-port',
     prompt: 'SSH port of the jump host',
-    description: 'SSH port of the jump host; 22 unless given',
-    validate: validatePort,
-    default: () => '22',
+    description:
+      'SSH port of the jump host, or one for each with commas; that of your ~/.ssh/config or 22 unless given',
+    validate: each(validatePort),
+    default: ({ jumpHost }, { configuredHost }) =>
+      valueOfJumps(jumpHost, configuredHost, (jump) => String(jump.port)) ?? '22',
     when: hasJumpHost,
     keep: 'environment',
   }),
@@ -204,11 +253,23 @@ export const questions: readonly Question[] = [
     name: 'jumpKeyFile',
     flag: 'jump-key-file',
     prompt: 'Private SSH key for the jump host',
-    description: 'Private SSH key for the jump host; --key-file unless given',
-    validate: validateKeyFile,
+    description:
+      'Private SSH key for the jump host, or one for each with commas; that of your ~/.ssh/config or --key-file unless given',
+    validate: each(validateKeyFile),
     validateStored: validateStoredKeyFile,
-    default: ({ keyFile }) => keyFile,
+    default: ({ keyFile, jumpHost }, { configuredHost }) =>
+      valueOfJumps(jumpHost, configuredHost, (jump) => jump.keyFile ?? keyFile) ?? keyFile,
     when: hasJumpHost,
+    keep: 'environment',
+  }),
+  define({
+    name: 'basicAuthUser',
+    flag: 'basic-auth',
+    prompt: 'Name that visitors have to give, together with a password (empty: everybody may look)',
+    description:
+      'Name that visitors have to give, together with a password from the vault; none unless given',
+    validate: validateBasicAuthUser,
+    flagOnly: true,
     keep: 'environment',
   }),
   define({
@@ -312,6 +373,11 @@ export const switches = {
   resume: { flag: 'resume', description: 'Go on where an earlier run stopped; changed files are left alone' },
   undo: { flag: 'undo', description: 'Remove what earlier runs created on GitHub, and nothing else' },
   skipDeploy: { flag: 'skip-deploy', description: 'Leave the server alone' },
+  sshConfig: {
+    flag: 'ssh-config',
+    description: 'Write the host into your ~/.ssh/config, so that "ssh <project>-<environment>" works',
+  },
+  list: { flag: 'list', description: 'Show every environment and how it is; change nothing' },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
   withDatabase: {
     flag: 'with-db',

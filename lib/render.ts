@@ -7,13 +7,19 @@ import { publicKeyList } from './ansible/deploy-public-keys.ts';
 import { encoders } from './encoders.ts';
 import {
   deploymentSettingsTable,
-  jumpHostAuthorizedKey,
+  jumpHostAuthorizedKeys,
   prefixedName,
   workflowSettings,
 } from './github/deployment-settings.ts';
-import { environmentLayer, type Layer, projectLayers } from './layers.ts';
+import { environmentLayers, type Layer, projectLayers } from './layers.ts';
 import { layerPath, packageRoot } from './paths.ts';
-import type { Environment, Project } from './project.ts';
+import {
+  defaultEnvironment,
+  type Environment,
+  type Environments,
+  environmentGroup,
+  type Project,
+} from './project.ts';
 import { gobootVersion } from './version.ts';
 
 /** A file of the rendered project. */
@@ -26,8 +32,8 @@ export interface RenderedFile {
 }
 
 export interface RenderOptions {
-  /** The public keys that may release the site, as lines of authorized_keys. */
-  deployPublicKeys?: readonly string[];
+  /** The public keys that may release each environment's site, as lines of authorized_keys. */
+  deployPublicKeys?: Readonly<Record<string, readonly string[]>>;
 }
 
 const templateSuffix = '.ejs';
@@ -42,7 +48,7 @@ function destinationOf(path: string, layer: Layer, project: Project): string {
   const segments = path.split(sep).map((segment) => {
     const name = segment.endsWith(templateSuffix) ? segment.slice(0, -templateSuffix.length) : segment;
     if (name === 'project_name') return project.name;
-    return renamedFiles.get(name) ?? name;
+    return layer.renamed?.[name] ?? renamedFiles.get(name) ?? name;
   });
   return posix.normalize(posix.join(layer.destination, ...segments));
 }
@@ -59,7 +65,7 @@ async function renderLayer(
   layer: Layer,
   project: Project,
   environment: Environment,
-  { deployPublicKeys = [] }: RenderOptions,
+  { environments, deployPublicKeys = {} }: RenderOptions & { environments: readonly Environment[] },
 ): Promise<RenderedFile[]> {
   const directory = layerPath(layer.name);
   const data = {
@@ -67,12 +73,15 @@ async function renderLayer(
     action,
     project,
     environment,
+    environmentGroup: environmentGroup(environment.name),
+    isProduction: environment.name === defaultEnvironment,
+    otherEnvironments: environments.filter((other) => other !== environment),
     gobootVersion,
     settings: workflowSettings(environment.name),
     settingsTable: deploymentSettingsTable(),
     prefix: prefixedName(environment.name, ''),
-    jumpHostLine: jumpHostAuthorizedKey(environment, 'ssh-ed25519 …'),
-    deployPublicKeys: publicKeyList(deployPublicKeys),
+    jumpHostKeys: jumpHostAuthorizedKeys(environment, 'ssh-ed25519 …'),
+    deployPublicKeys: publicKeyList(deployPublicKeys[environment.name] ?? []),
   };
   return Promise.all(
     templateFiles(directory).map(async (path) => {
@@ -95,18 +104,27 @@ async function renderLayer(
 }
 
 /**
- * Renders every file of a project, sorted by layer and path. Pure: nothing is written.
+ * Renders every file of a project with its environments, sorted by layer and path. The first environment is the one
+ * that the project's own documents tell of. Pure: nothing is written.
  *
  * Throws when a template names a value that does not exist, with the template's line.
  */
 export async function renderProject(
   project: Project,
-  environment: Environment,
+  environments: Environments,
   options: RenderOptions = {},
 ): Promise<RenderedFile[]> {
-  const layers = [...projectLayers, environmentLayer(environment)];
+  const [first] = environments;
+  const layers = [
+    ...projectLayers.map((layer) => ({ layer, environment: first })),
+    ...environments.flatMap((environment) =>
+      environmentLayers(environment).map((layer) => ({ layer, environment })),
+    ),
+  ];
   const rendered = await Promise.all(
-    layers.map((layer) => renderLayer(layer, project, environment, options)),
+    layers.map(({ layer, environment }) =>
+      renderLayer(layer, project, environment, { ...options, environments }),
+    ),
   );
   return rendered.flat();
 }

@@ -3,7 +3,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
-import type { Environment, Project } from './project.ts';
+import type { Environment, Environments, Project } from './project.ts';
 import { type RenderedFile, type RenderOptions, renderProject } from './render.ts';
 import { sshConfiguration } from './ssh/configuration.ts';
 import { readIfExists } from './ssh/known-hosts.ts';
@@ -18,15 +18,15 @@ const plainFile = 0o644;
  */
 export async function projectFiles(
   project: Project,
-  environment: Environment,
+  environments: Environments,
   knownHosts: string,
   options: RenderOptions = {},
 ): Promise<RenderedFile[]> {
   return [
-    ...(await renderProject(project, environment, options)),
+    ...(await renderProject(project, environments, options)),
     {
       path: projectPaths.sshConfiguration,
-      contents: Buffer.from(sshConfiguration(environment)),
+      contents: Buffer.from(sshConfiguration(environments)),
       mode: plainFile,
     },
     { path: projectPaths.knownHosts, contents: Buffer.from(knownHosts), mode: plainFile },
@@ -34,10 +34,13 @@ export async function projectFiles(
 }
 
 /** A vault with new secrets for an environment. It is made once; later runs leave it alone. */
-export async function newVaultFile(environment: string, password: string): Promise<RenderedFile> {
+export async function newVaultFile(
+  environment: Pick<Environment, 'name' | 'basicAuthUser'>,
+  password: string,
+): Promise<RenderedFile> {
   return {
-    path: projectPaths.vault(environment),
-    contents: Buffer.from(await encryptVariables(newSiteSecrets(), password)),
+    path: projectPaths.vault(environment.name),
+    contents: Buffer.from(await encryptVariables(newSiteSecrets(environment), password)),
     mode: plainFile,
   };
 }
@@ -75,9 +78,11 @@ async function stateOnDisk(path: string, contents: Buffer): Promise<keyof Compar
 /** The project's known_hosts with the lines that it did not hold yet. */
 export async function extendedKnownHosts(projectRoot: string, learned: string): Promise<string> {
   const committed = await readIfExists(join(projectRoot, projectPaths.knownHosts));
-  const lines = committed.split('\n').filter(Boolean);
+  const lines = committed.split('\n');
   const missing = learned.split('\n').filter((line) => line && !lines.includes(line));
-  return [...lines, ...missing].map((line) => `${line}\n`).join('');
+  if (missing.length === 0) return committed;
+  const whole = committed === '' || committed.endsWith('\n') ? committed : `${committed}\n`;
+  return whole + missing.map((line) => `${line}\n`).join('');
 }
 
 /** `98 new files, 1 changed file: README.md, 6 identical files`, without the parts that are none. */

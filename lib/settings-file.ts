@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { GobootError, usageError } from './errors.ts';
+import { jumpHostOf } from './jump-hosts.ts';
 import { projectPaths } from './paths.ts';
 import {
   defaultEnvironment,
@@ -89,11 +90,31 @@ export function answersToStore(answers: Answers): { project: Kept; environment: 
 }
 
 /** Adds answers about the project to those that are stored, and returns whether that changed anything. */
-export async function storeProjectAnswers(projectRoot: string, answers: Kept): Promise<boolean> {
+export function storeProjectAnswers(projectRoot: string, answers: Kept): Promise<boolean> {
+  return store(projectRoot, (stored) => {
+    stored.project = { ...stored.project, ...answers };
+  });
+}
+
+/** The same for the answers about one environment, which is added where there is none of that name. */
+export function storeEnvironmentAnswers(
+  projectRoot: string,
+  environment: string,
+  answers: Kept,
+): Promise<boolean> {
+  return store(projectRoot, (stored) => {
+    stored.environments = {
+      ...stored.environments,
+      [environment]: { ...stored.environments[environment], ...answers },
+    };
+  });
+}
+
+async function store(projectRoot: string, change: (stored: StoredAnswers) => void): Promise<boolean> {
   const file = join(projectRoot, projectPaths.answers);
   const before = await readFile(file, 'utf8');
   const contents = JSON.parse(before);
-  contents[generatorKey].project = { ...contents[generatorKey].project, ...answers };
+  change(contents[generatorKey]);
   const after = `${JSON.stringify(contents, null, 2)}\n`;
   if (after === before) return false;
   await writeFile(file, after);
@@ -127,6 +148,7 @@ export function projectFromAnswers(
   answers: Answers,
   environmentName: string,
 ): { project: Project; environment: Environment } {
+  const jump = jumpHostOf(answers);
   return {
     project: {
       name: answers.projectName,
@@ -143,15 +165,9 @@ export function projectFromAnswers(
       name: environmentName,
       site: siteName(answers.projectName, environmentName),
       domain: answers.domain,
+      ...(answers.basicAuthUser && { basicAuthUser: answers.basicAuthUser }),
       host: target(answers, { host: 'host', user: 'user', port: 'port', keyFile: 'keyFile' }),
-      ...(answers.jumpHost && {
-        jump: target(answers, {
-          host: 'jumpHost',
-          user: 'jumpUser',
-          port: 'jumpPort',
-          keyFile: 'jumpKeyFile',
-        }),
-      }),
+      ...(jump && { jump }),
     },
   };
 }
@@ -160,6 +176,33 @@ export interface OpenedProject {
   root: string;
   project: Project;
   environment: Environment;
+}
+
+/** Reads what is stored of an environment, with what is given for this run in its place. Throws a usage error. */
+function readAnswers(
+  stored: StoredAnswers,
+  environmentName: string,
+  given: Partial<Record<AnswerName, string>> = {},
+): Answers {
+  const values = storedAsText(stored, environmentName);
+  return Object.fromEntries(
+    questions.flatMap(({ name, validate, validateStored = validate }) => {
+      const [override, value] = [given[name], values[name]];
+      if (override !== undefined) return [[name, validate(override)]];
+      return value === undefined ? [] : [[name, validateStored(value)]];
+    }),
+  ) as unknown as Answers;
+}
+
+/**
+ * Every environment that a project has, in the order in which they were added; none in a directory without a project.
+ * Throws a GobootError when the file is damaged.
+ */
+export function storedEnvironments(projectRoot: string): Environment[] {
+  const stored = readStoredAnswers(projectRoot);
+  return Object.keys(stored.environments).map(
+    (name) => projectFromAnswers(readAnswers(stored, name), name).environment,
+  );
 }
 
 /**
@@ -188,13 +231,5 @@ export function openProject(
       `It has: ${Object.keys(stored.environments).join(', ') || 'none'}.`,
     );
   }
-  const values = storedAsText(stored, environmentName);
-  const answers = Object.fromEntries(
-    questions.flatMap(({ name, validate, validateStored = validate }) => {
-      const [override, value] = [given[name], values[name]];
-      if (override !== undefined) return [[name, validate(override)]];
-      return value === undefined ? [] : [[name, validateStored(value)]];
-    }),
-  ) as unknown as Answers;
-  return { root, ...projectFromAnswers(answers, environmentName) };
+  return { root, ...projectFromAnswers(readAnswers(stored, environmentName, given), environmentName) };
 }

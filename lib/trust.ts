@@ -1,6 +1,6 @@
 import { exitCodes, GobootError } from './errors.ts';
 import { type HostFacts, type HostFactsDepth, readHostFacts } from './preflight/host-facts.ts';
-import type { Environment } from './project.ts';
+import { type Environment, jumpHosts } from './project.ts';
 import { openConnection, type SshConnection } from './ssh/connection.ts';
 import { fingerprints, knownHostsFor } from './ssh/known-hosts.ts';
 import { quoted } from './validate.ts';
@@ -37,7 +37,7 @@ async function knownKeys(
     if (givenKeys) return givenKeys;
     throw new GobootError(`The known_hosts file ${quoted(given)} has no key for every host on the way`, {
       exitCode: exitCodes.preflight,
-      remedy: `Add the key of ${environment.jump ? `${environment.jump.address} and ` : ''}${environment.host.address}.`,
+      remedy: `Add the key of ${[...jumpHosts(environment), environment.host].map(({ address }) => address).join(' and ')}.`,
     });
   }
   return knownHostsFor(environment, own);

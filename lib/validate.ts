@@ -11,7 +11,8 @@ import type { RepositoryVisibility } from './project.ts';
 import { reservedModuleNames } from './reserved-names.ts';
 import { keyKind, puttyRemedy, wrongKnownHostsLine } from './ssh/file-formats.ts';
 
-// A Linux user name has at most 32 characters (useradd(8)), and a site's user is called <project>-<environment>.
+// useradd(8). A site's user is called <project>-<environment>.
+const longestUserName = 32;
 const longestProjectName = 20;
 
 // RFC 1035, section 2.3.4, without the final dot.
@@ -55,6 +56,64 @@ export function validateProjectName(value: string): string {
     );
   }
   return value;
+}
+
+// Groups of the playbooks' inventory, and what Ansible itself calls hosts by.
+const reservedEnvironmentNames = [
+  'all',
+  'ungrouped',
+  'localhost',
+  'web',
+  'worker',
+  'beat',
+  'database',
+  'broker',
+  'cache',
+];
+
+/**
+ * Checks the name of an environment of a project. It becomes a part of the name of the site's user on its host, a group
+ * of the inventory, an alias of ssh and the beginning of names on GitHub. Throws a usage error.
+ */
+export function validateEnvironmentName(value: string, projectName: string): string {
+  const refuse = (reason: string, remedy: string) =>
+    usageError(`The environment name ${quoted(value)} ${reason}`, remedy);
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(value)) {
+    throw refuse(
+      'is not usable: it becomes a part of user names and units on the server',
+      'Use lower-case letters, digits and single hyphens, and begin with a letter, for example staging.',
+    );
+  }
+  const longest = longestUserName - projectName.length - 1;
+  if (value.length > longest) {
+    throw refuse(
+      `has ${value.length} characters`,
+      `Use at most ${longest}: the site’s user on the server is called ${projectName}-<environment>.`,
+    );
+  }
+  if (reservedEnvironmentNames.includes(value)) {
+    throw refuse(
+      'is taken by a group of the playbooks’ inventory',
+      'Choose another one, for example staging.',
+    );
+  }
+  if (/^github(-|$)/.test(value)) {
+    throw refuse('is kept by GitHub for itself', 'Choose another one, for example staging.');
+  }
+  // The alias of the jump host of the environment without that ending.
+  if (/-jump(-\d+)?$/.test(value)) {
+    throw refuse('ends like the name of a jump host', 'Leave out “-jump”.');
+  }
+  return value;
+}
+
+/** Checks the name that visitors have to give; empty means that nobody has to. Throws a usage error. */
+export function validateBasicAuthUser(value: string): string {
+  if (/^[A-Za-z0-9._-]{0,64}$/.test(value)) return value;
+  throw usageError(
+    `The name ${quoted(value)} cannot be asked of visitors`,
+    'Use at most 64 letters, digits, dots, hyphens and underscores.',
+  );
 }
 
 /** Checks an author's name. Throws a usage error. */

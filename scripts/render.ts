@@ -10,10 +10,9 @@ if (!directory) {
   process.exit(2);
 }
 
-const files = await renderProject(
-  sampleProject(name),
+const files = await renderProject(sampleProject(name), [
   sampleEnvironment({ domain: `${name.replaceAll('_', '-')}.example.com` }, name),
-);
+]);
 for (const file of files) {
   const path = join(resolve(directory), file.path);
   await mkdir(dirname(path), { recursive: true });

@@ -1,8 +1,11 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { collectAnswers, type Prompt, readAnswersFile } from '../lib/ask.ts';
-import { questions } from '../lib/questions.ts';
+import { type AnswerName, questions } from '../lib/questions.ts';
+import { makeDeployKeyPair } from '../lib/ssh/key-pair.ts';
+import type { ConfiguredHost } from '../lib/ssh/user-configuration.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
 const defaults = { gitName: 'Ada', gitEmail: 'ada@example.com' };
@@ -117,5 +120,81 @@ describe('an answers file', () => {
       code: 2,
       message: expect.stringContaining('"/no/such/file.yml"'),
     });
+  });
+});
+
+describe('A host of the user’s ssh configuration', () => {
+  const keyFile = join(mkdtempSync(join(tmpdir(), 'goboot-test-')), 'key');
+  beforeAll(() => writeFileSync(keyFile, makeDeployKeyPair('test').privateKey, { mode: 0o600 }));
+  afterAll(() => rmSync(dirname(keyFile), { recursive: true }));
+  const bastion = { address: '192.0.2.1', user: 'gate', port: 2200, keyFile };
+  const web: ConfiguredHost = {
+    address: '203.0.113.7',
+    user: 'debian',
+    port: 2222,
+    keyFile,
+    jumps: [bastion],
+    proxyCommand: false,
+  };
+  const known: Record<string, ConfiguredHost> = {
+    web,
+    'behind-two': { ...web, jumps: [bastion, { ...bastion, address: '10.0.0.1', user: 'hop' }] },
+    'behind-program': { ...web, jumps: [], proxyCommand: true },
+  };
+  const sources = (flags: Partial<Record<AnswerName, string>>) => ({
+    flags: { ...required, ...flags },
+    file: {},
+    stored: {},
+    defaults: { ...defaults, hostNames: Object.keys(known) },
+    lookUpHost: async (name: string) => known[name],
+  });
+
+  test('is answered by its name, which only this computer knows; the rest follows', async () => {
+    expect(await collectAnswers(questions, sources({ host: 'web' }))).toMatchObject({
+      host: '203.0.113.7',
+      user: 'debian',
+      port: 2222,
+      keyFile,
+      jumpHost: '192.0.2.1',
+      jumpUser: 'gate',
+      jumpPort: 2200,
+      jumpKeyFile: keyFile,
+    });
+  });
+
+  test('may be behind several machines in a row', async () => {
+    expect(await collectAnswers(questions, sources({ host: 'behind-two' }))).toMatchObject({
+      jumpHost: '192.0.2.1,10.0.0.1',
+      jumpUser: 'gate,hop',
+      jumpPort: 2200,
+      jumpKeyFile: keyFile,
+    });
+  });
+
+  test('gives way to what is said', async () => {
+    const given = sources({ host: 'web', user: 'ada', jumpHost: 'other.example.com' });
+    expect(await collectAnswers(questions, given)).toMatchObject({
+      ...{ host: '203.0.113.7', user: 'ada', port: 2222 },
+      ...{ jumpHost: 'other.example.com', jumpUser: 'ada', jumpPort: 22 },
+    });
+  });
+
+  test('can be chosen where one is asked for, after the default', async () => {
+    const choices: (readonly string[] | undefined)[] = [];
+    const prompt: Prompt = async (question) => {
+      if (question.name === 'host') choices.push(question.choices);
+      return question.name === 'host' ? 'web' : (question.default ?? '');
+    };
+    const answers = await collectAnswers(questions, { ...sources({}), prompt });
+    expect(choices).toEqual([['shop.example.com', 'web', 'behind-two', 'behind-program']]);
+    expect(answers).toMatchObject({ host: '203.0.113.7', user: 'debian' });
+  });
+
+  test('is refused where only this computer can reach it so, unless a jump host is named', async () => {
+    await expect(collectAnswers(questions, sources({ host: 'behind-program' }))).rejects.toThrow(
+      '"203.0.113.7" by a ProxyCommand, which only this computer has',
+    );
+    const direct = await collectAnswers(questions, sources({ host: 'behind-program', jumpHost: '' }));
+    expect(direct).toMatchObject({ host: '203.0.113.7', jumpHost: '' });
   });
 });

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseCommandLine, wordsAfterNamespace } from '../lib/command-line.ts';
 import { commonSwitches, questions, switches } from '../lib/questions.ts';
 
@@ -101,4 +101,28 @@ test('a flag that may be repeated collects its values; another may not', () => {
   const words = ['--allow', '203.0.113.7', '--allow=::1,me'];
   expect(parseCommandLine(words, repeated).values.allow).toBe('203.0.113.7,::1,me');
   expect(() => parseCommandLine(['--message=a', '--message=b'], repeated)).toThrow(/more than once/);
+});
+
+describe('a command that passes words on', () => {
+  const manage = { questions: [], switches: [switches.environment], positionals: [], passesOn: true };
+
+  test('takes everything behind two dashes as it is', () => {
+    const words = ['--environment', 'staging', '--', 'loaddata', '--format=json', '-', '--', 'a,'];
+    expect(parseCommandLine(words, manage)).toEqual({
+      values: { environment: 'staging' },
+      positionals: ['loaddata', '--format=json', '-', '--', 'a,'],
+    });
+    expect(wordsAfterNamespace(['node', 'yo', 'goboot:manage', ...words], 'goboot:manage')).toEqual(words);
+  });
+
+  test('tells where a flag that is not its own has to stand', () => {
+    expect(parseCommandLine(['check'], manage).positionals).toEqual(['check']);
+    expect(() => parseCommandLine(['check', '--deploy'], manage)).toThrowError(
+      expect.objectContaining({
+        code: 2,
+        message: expect.stringContaining('--deploy'),
+        remedy: expect.stringContaining('-- check --deploy'),
+      }),
+    );
+  });
 });

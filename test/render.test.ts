@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { renderProject } from '../lib/render.ts';
-import { sampleEnvironment, sampleProject } from './support/sample.ts';
+import { sampleEnvironment, sampleProject, sampleStaging } from './support/sample.ts';
 
-const files = await renderProject(sampleProject(), sampleEnvironment());
+const files = await renderProject(sampleProject(), [sampleEnvironment()]);
 const paths = files.map(({ path }) => path);
 const text = (path: string) => files.find((file) => file.path === path)?.contents.toString('utf8') ?? '';
 
@@ -42,11 +42,49 @@ test('programs keep their executable bit', () => {
 
 test('a value with quotes does not break a file', async () => {
   const project = { ...sampleProject(), authorName: `Zoë "The Dev" O'Brien \\ {{ x }}` };
-  const rendered = await renderProject(project, sampleEnvironment());
+  const rendered = await renderProject(project, [sampleEnvironment()]);
   const pyproject = rendered.find(({ path }) => path === 'pyproject.toml')?.contents.toString('utf8') ?? '';
   expect(pyproject).toContain(JSON.stringify(project.authorName));
 });
 
 test('the vault password is ignored by git', () => {
   expect(text('.gitignore')).toMatch(/^\/?\.ansible\/vault_password$/m);
+});
+
+describe('a project with two environments', async () => {
+  const key = 'ssh-ed25519 AAAA shop-staging';
+  const both = await renderProject(
+    sampleProject(),
+    [sampleEnvironment(), sampleStaging({ name: 'staging-eu', site: 'shop-staging-eu' })],
+    { deployPublicKeys: { 'staging-eu': [key] } },
+  );
+  const textOf = (path: string) => String(both.find((file) => file.path === path)?.contents);
+
+  test('has an inventory and a deploy workflow for each', () => {
+    const added = both.map(({ path }) => path).filter((path) => !paths.includes(path));
+    expect(added).toEqual([
+      '.ansible/inventory/staging-eu/group_vars/all/main.yml',
+      '.ansible/inventory/staging-eu/hosts.yml',
+      '.github/workflows/deploy-staging-eu.yml',
+    ]);
+    expect(textOf('.ansible/inventory/staging-eu/hosts.yml')).toContain('    staging_eu:\n');
+    expect(textOf('.ansible/inventory/staging-eu/group_vars/all/main.yml')).toContain(key);
+    expect(textOf('.ansible/inventory/production/group_vars/all/main.yml')).not.toContain(key);
+  });
+
+  test('differs from one with production alone in its README only', () => {
+    const changed = files.filter(({ path, contents }) => textOf(path) !== String(contents));
+    expect(changed.map(({ path }) => path)).toEqual(['README.md']);
+    expect(textOf('README.md')).toContain(
+      '| `staging-eu` | <https://staging.shop.example.com/> | `shop-staging-eu` |',
+    );
+  });
+
+  test('deploys releases to production and pre-releases to the other one', () => {
+    expect(textOf('.github/workflows/deploy.yml')).toContain('|| !github.event.release.prerelease\n');
+    const other = textOf('.github/workflows/deploy-staging-eu.yml');
+    expect(other).toContain('|| github.event.release.prerelease\n');
+    expect(other).toContain('group: deploy-staging-eu\n');
+    expect(other).not.toContain('shop-production');
+  });
 });

@@ -10,6 +10,8 @@ import {
   openProject,
   projectFromAnswers,
   readStoredAnswers,
+  storedEnvironments,
+  storeEnvironmentAnswers,
 } from '../lib/settings-file.ts';
 import { reachableFromHere } from '../lib/ssh/key-files.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
@@ -118,6 +120,20 @@ test('another project’s directory is refused', () => {
   expect(() => locateProject(root, 'blog', root)).toThrowError(
     expect.objectContaining({ code: 2, message: expect.stringContaining('"blog"') }),
   );
+});
+
+test('the environments of a project come in the order in which they were added', async () => {
+  const root = projectDirectory();
+  const kept = { ...answersToStore(answers).environment, domain: 'staging.example.com', jumpHost: '' };
+  expect(await storeEnvironmentAnswers(root, 'staging', kept)).toBe(true);
+  expect(await storeEnvironmentAnswers(root, 'staging', kept)).toBe(false);
+  const [production, staging, ...others] = storedEnvironments(root);
+  expect(production).toEqual(openProject(root).environment);
+  expect(staging).toEqual(openProject(root, 'staging').environment);
+  expect(staging).toMatchObject({ site: 'shop-staging', domain: 'staging.example.com' });
+  expect(staging).not.toHaveProperty('jump');
+  expect(others).toEqual([]);
+  expect(storedEnvironments(temporaryDirectory())).toEqual([]);
 });
 
 test('a directory without settings has no stored answers', () => {

@@ -8,6 +8,7 @@ import {
   validateAuthor,
   validateDomain,
   validateEmail,
+  validateEnvironmentName,
   validateGitHubOwner,
   validateHost,
   validateKeyFile,
@@ -36,6 +37,35 @@ function expectRefusal(action: () => unknown, value: string): void {
   expect(error.code).toBe(2);
   expect(error.message).toContain(JSON.stringify(value));
 }
+
+describe('the name of an environment', () => {
+  test.each(['production', 'staging', 'staging-eu-2', 'test', 'a'])('%j is usable', (name) => {
+    expect(validateEnvironmentName(name, 'shop')).toBe(name);
+  });
+
+  test.each([
+    ['', 'empty'],
+    ['Staging', 'a capital letter'],
+    ['my_staging', 'an underscore'],
+    ['2nd', 'a digit first'],
+    ['staging-', 'a hyphen at its end'],
+    ['a--b', 'two hyphens'],
+    ['web', 'a group of the inventory'],
+    ['all', 'a word of Ansible'],
+    ['github', 'kept by GitHub'],
+    ['github-pages', 'kept by GitHub'],
+    ['staging-jump', 'the alias of a jump host'],
+    ['../staging', 'a path'],
+    ['x'.repeat(28), 'too long for a user name'],
+  ])('%j is refused: %s', (name) => {
+    expectRefusal(() => validateEnvironmentName(name, 'shop'), name);
+  });
+
+  test('leaves room for the project’s name in that of a user on the server', () => {
+    expect(validateEnvironmentName('elevenchars', 'x'.repeat(20))).toBe('elevenchars');
+    expect(() => validateEnvironmentName('twelve-chars', 'x'.repeat(20))).toThrowError(/12 characters/);
+  });
+});
 
 describe('a project name', () => {
   test.each(['shop', 'my_shop', 'a', 'shop2', 'abcdefghij_klmnopqrs'])('%j is usable', (name) => {

@@ -26,17 +26,20 @@ test('a vault opens with its password and shows nothing without', async () => {
 
 test('a new project gets a password that only its owner can read, and keeps it', async () => {
   const root = temporaryDirectory();
-  const password = await ensureVaultPassword(root, 'production');
+  const password = await ensureVaultPassword(root);
   const path = join(root, projectPaths.vaultPassword);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(readFileSync(path, 'utf8')).toBe(`${password}\n`);
-  expect(await ensureVaultPassword(root, 'production')).toBe(password);
+  expect(await ensureVaultPassword(root)).toBe(password);
 });
 
-test('a project whose vault came without its password gets no new one', async () => {
-  const root = temporaryDirectory();
-  const vault = join(root, projectPaths.vault('production'));
-  await mkdir(dirname(vault), { recursive: true });
-  await writeFile(vault, 'sealed');
-  expect(await ensureVaultPassword(root, 'production')).toBeUndefined();
-});
+test.each(['production', 'staging'])(
+  'a project whose vault came without its password gets no new one: %s',
+  async (environment) => {
+    const root = temporaryDirectory();
+    const vault = join(root, projectPaths.vault(environment));
+    await mkdir(dirname(vault), { recursive: true });
+    await writeFile(vault, 'sealed');
+    expect(await ensureVaultPassword(root)).toBeUndefined();
+  },
+);

@@ -1,20 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
-import { readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
+import { readAllDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
-import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
-import { liveResult, runSteps, stepsToLive } from '../../lib/deploy/run.ts';
-import { deployStep, provisionStep } from '../../lib/deploy/site.ts';
 import { GobootError, usageError } from '../../lib/errors.ts';
 import { commit, gitIdentity, isRepository } from '../../lib/git.ts';
 import type { PreparedPublication, Publication } from '../../lib/github/publish.ts';
-import { Journal } from '../../lib/journal.ts';
 import { nextSteps } from '../../lib/next-steps.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { ignoredChecks } from '../../lib/preflight/check.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
-import { defaultEnvironment, type Environment, type Project } from '../../lib/project.ts';
+import { defaultEnvironment, type Environment, type Environments, type Project } from '../../lib/project.ts';
 import { PublishingGenerator } from '../../lib/publishing.ts';
 import { lockPythonPackages } from '../../lib/python-lock.ts';
 import { type Answers, projectSwitches, questions, switches } from '../../lib/questions.ts';
@@ -39,8 +35,9 @@ import {
   projectFromAnswers,
   readStoredAnswers,
   storedAsText,
+  storedEnvironments,
 } from '../../lib/settings-file.ts';
-import { describeTarget } from '../../lib/ssh/connection.ts';
+import { configuredHostNames, lookUpHost } from '../../lib/ssh/user-configuration.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 import type { TrustedHost } from '../../lib/trust.ts';
 import { quoted } from '../../lib/validate.ts';
@@ -103,14 +100,15 @@ export default class AppGenerator extends PublishingGenerator {
       this.#ignored = await ignoredChecks(this.textOf(switches.ignoreCheck));
       const answersFile = this.textOf(switches.answers);
       const [typedName] = this.commandLine.positionals;
-      const git = await gitIdentity();
+      const [git, hostNames] = await Promise.all([gitIdentity(), this.mayAsk ? configuredHostNames() : []]);
       const sources = {
         flags: {
           ...this.answerFlags(definition),
           ...(typedName !== undefined && { projectName: typedName }),
         },
         file: answersFile === undefined ? {} : await readAnswersFile(answersFile, questions),
-        defaults: { gitName: git.name, gitEmail: git.email },
+        defaults: { gitName: git.name, gitEmail: git.email, hostNames },
+        lookUpHost,
         ...(this.mayAsk && { prompt: this.ask }),
       };
       checkGiven(questions, sources);
@@ -163,9 +161,9 @@ export default class AppGenerator extends PublishingGenerator {
       if (host) this.giveBackAtTheEnd(() => host.connection.close());
       this.#files = await projectFiles(
         this.#project,
-        this.#environment,
+        this.#environments(),
         await extendedKnownHosts(this.#root, host?.knownHosts ?? ''),
-        { deployPublicKeys: await readDeployPublicKeys(this.#root, this.#environment.name) },
+        { deployPublicKeys: await readAllDeployPublicKeys(this.#root, this.#environments()) },
       );
       this.#comparison = await compareWithDisk(this.#files, this.#root);
       this.reporter.plan(`${this.#project.title} in ${this.#root}`, this.#plan());
@@ -189,9 +187,11 @@ export default class AppGenerator extends PublishingGenerator {
       const isNew = !isRepository(this.#root);
       this.destinationRoot(this.#root);
       this.summarizeFileLog();
-      const password = await ensureVaultPassword(this.#root, environment);
-      if (password && !this.fs.exists(join(this.#root, projectPaths.vault(environment)))) {
-        this.#files.push(await newVaultFile(environment, password));
+      const password = await ensureVaultPassword(this.#root);
+      for (const each of password ? this.#environments() : []) {
+        if (password && !this.fs.exists(join(this.#root, projectPaths.vault(each.name)))) {
+          this.#files.push(await newVaultFile(each, password));
+        }
       }
       const { changed, identical } = this.#comparison;
       const existing = [...changed, ...identical];
@@ -255,28 +255,7 @@ export default class AppGenerator extends PublishingGenerator {
   async deploy(): Promise<void> {
     await this.phase(async () => {
       if (!this.#host) return;
-      const context = {
-        projectRoot: this.#root,
-        environment: this.#environment,
-        connection: this.#host.connection,
-        reporter: this.reporter,
-        times: [],
-      };
-      const [project, { provisioned }] = await Promise.all([
-        provisionFingerprint(this.#root, this.#environment.name),
-        this.#host.facts,
-      ]);
-      const journal = Journal.open(this.#root);
-      const { site, host } = this.#environment;
-      const proof = await this.creating(journal, () =>
-        journal.create(
-          { kind: 'site', name: site, place: host.address },
-          provisioned ? 'kept' : 'absent',
-          () => runSteps(context, stepsToLive({ project, host: provisioned })),
-        ),
-      );
-      await this.cleanUp();
-      const { data, lines } = liveResult(context, proof);
+      const { data, lines } = await this.makeLive(this.#opened(), this.#host);
       this.reporter.result({ ...data, ...this.#result() }, [
         ...lines,
         ...this.#repositoryLines(),
@@ -293,6 +272,12 @@ export default class AppGenerator extends PublishingGenerator {
         ...this.#nextSteps(),
       ]);
     });
+  }
+
+  /** The one that is asked about, and those that were added later. */
+  #environments(): Environments {
+    const others = storedEnvironments(this.#root).filter(({ name }) => name !== this.#environment.name);
+    return [this.#environment, ...others];
   }
 
   #opened(): OpenedProject {
@@ -315,19 +300,13 @@ export default class AppGenerator extends PublishingGenerator {
   }
 
   #plan(): string[] {
-    const { domain, host } = this.#environment;
     return [
       describeComparison(this.#comparison),
       'Lock the Python packages, commit',
-      ...(this.#publishing.length > 0
-        ? ['On GitHub:', ...this.#publishing.map((line) => `  ${line}`)]
-        : ['GitHub is left alone (--skip-github)']),
-      ...(this.#host
-        ? [
-            `On ${describeTarget(host)}, as https://${domain}/:`,
-            ...[provisionStep, deployStep()].map(({ plan }) => `  ${plan}`),
-          ]
-        : ['The server is left alone (--skip-deploy)']),
+      ...this.outsidePlan(this.#environment, {
+        publishing: this.#publishing,
+        deploys: this.#host !== undefined,
+      }),
     ];
   }
 

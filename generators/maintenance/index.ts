@@ -8,6 +8,7 @@ import {
   stateLines,
   withAddresses,
 } from '../../lib/deploy/maintenance.ts';
+import { visitorHeaders } from '../../lib/deploy/visitor.ts';
 import { connectToSite } from '../../lib/preflight/run.ts';
 import { connectionSwitches, switches } from '../../lib/questions.ts';
 import { type OpenedProject, openProject } from '../../lib/settings-file.ts';
@@ -77,7 +78,7 @@ export default class MaintenanceGenerator extends GobootGenerator {
 
   async deploy(): Promise<void> {
     await this.phase(async () => {
-      const { environment } = this.#opened;
+      const { root, environment } = this.#opened;
       const titles = { on: 'Close the site', off: 'Open the site', status: 'Ask the host' };
       const { state } = await runStep(
         this.reporter,
@@ -89,7 +90,12 @@ export default class MaintenanceGenerator extends GobootGenerator {
       const page = await runStep(
         this.reporter,
         'Look at it as a visitor',
-        () => fetchLivePage({ domain: environment.domain, address: environment.host.address }),
+        async () =>
+          fetchLivePage({
+            domain: environment.domain,
+            address: environment.host.address,
+            headers: await visitorHeaders(root, environment.name),
+          }),
         ({ status, milliseconds }) => `HTTPS ${status} in ${milliseconds} ms`,
       );
       await this.cleanUp();

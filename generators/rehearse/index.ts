@@ -16,7 +16,15 @@ import { findProjectRoot, type OpenedProject, openProject } from '../../lib/sett
 
 const definition = {
   questions: [],
-  switches: [switches.os, switches.keep, switches.remove, switches.dryRun, switches.check, switches.yes],
+  switches: [
+    switches.environment,
+    switches.os,
+    switches.keep,
+    switches.remove,
+    switches.dryRun,
+    switches.check,
+    switches.yes,
+  ],
   positionals: [],
 };
 
@@ -31,7 +39,7 @@ export default class RehearseGenerator extends GobootGenerator {
     await this.phase(async () => {
       if (this.isOn(switches.remove)) return this.#remove();
       const system = validateRehearsalSystem(this.textOf(switches.os) ?? 'debian13');
-      const opened = openProject(this.env.cwd);
+      const opened = openProject(this.env.cwd, this.textOf(switches.environment));
       await requireRehearsal();
       await runLocalChecks(this.reporter, opened);
       this.reporter.plan(

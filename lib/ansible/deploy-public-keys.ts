@@ -162,6 +162,29 @@ export async function readDeployPublicKeys(projectRoot: string, environment: str
   return (await readList(projectRoot, environment)).keys;
 }
 
+/** The same for several environments, by their names. */
+export async function readAllDeployPublicKeys(
+  projectRoot: string,
+  environments: readonly { name: string }[],
+): Promise<Record<string, string[]>> {
+  const entries = environments.map(
+    async ({ name }): Promise<[string, string[]]> => [name, await readDeployPublicKeys(projectRoot, name)],
+  );
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** The environments of those that are named which let a public key release their sites, under whatever comment. */
+export async function environmentsWithKey(
+  projectRoot: string,
+  environments: readonly { name: string }[],
+  key: string,
+): Promise<string[]> {
+  const all = await readAllDeployPublicKeys(projectRoot, environments);
+  return Object.entries(all).flatMap(([name, keys]) =>
+    keys.some((other) => identity(other) === identity(key)) ? [name] : [],
+  );
+}
+
 /**
  * Lets a public key release the site of an environment, from the next provisioning on. Returns whether the file has
  * changed; a key that is there already, under whatever comment, stays as it is.

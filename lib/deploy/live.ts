@@ -17,6 +17,7 @@ export interface LivePage {
     /** Why not, in OpenSSL's words. */
     reason?: string;
     selfSigned: boolean;
+    validFrom: string;
     validUntil: string;
   };
 }
@@ -28,6 +29,8 @@ export interface LiveOptions {
   address?: string;
   /** 443 unless given. */
   port?: number;
+  /** Sent beside the usual ones. */
+  headers?: Record<string, string>;
   /** PEM of certificate authorities to trust besides the usual ones. */
   authorities?: string;
 }
@@ -43,6 +46,7 @@ export function fetchLivePage({
   path = '/',
   address,
   port = 443,
+  headers = {},
   authorities,
 }: LiveOptions): Promise<LivePage> {
   const started = performance.now();
@@ -64,7 +68,7 @@ export function fetchLivePage({
         port,
         servername: domain,
         path,
-        headers: { host: domain, 'user-agent': 'goboot' },
+        headers: { host: domain, 'user-agent': 'goboot', ...headers },
         rejectUnauthorized: false,
         timeout,
         agent: new Agent({ keepAlive: false }),
@@ -91,6 +95,7 @@ export function fetchLivePage({
               trusted: socket.authorized,
               ...(socket.authorizationError && { reason: String(socket.authorizationError) }),
               selfSigned,
+              validFrom: certificate.valid_from,
               validUntil: certificate.valid_to,
             },
           });

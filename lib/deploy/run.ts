@@ -35,10 +35,13 @@ export async function runSteps(
 }
 
 /** The end of a command that made a site live: for people as lines, for programs as data. */
-export function liveResult(
-  { environment, times }: SiteContext,
-  proof: Proof,
-): { data: Record<string, unknown>; lines: string[] } {
+export interface LiveResult {
+  data: Record<string, unknown>;
+  lines: string[];
+}
+
+/** Tells how a command has ended that made a site live. */
+export function liveResult({ environment, times }: SiteContext, proof: Proof): LiveResult {
   const { domain } = environment;
   const total = times.map(([name, seconds]) => `${name.toLowerCase()} ${formatSeconds(seconds)}`).join(', ');
   return {

@@ -1,4 +1,5 @@
 import { type PlaybookOptions, type PlaybookResult, runPlaybook } from '../ansible/playbook.ts';
+import { daysLeft, renewalProblem } from '../certificate.ts';
 import { GobootError, usageError } from '../errors.ts';
 import { archiveOf } from '../git.ts';
 import type { Environment } from '../project.ts';
@@ -24,6 +25,7 @@ import {
   slowestSteps,
   throwOnFailure,
 } from './release-command.ts';
+import { visitorHeaders } from './visitor.ts';
 
 /** One site to work on: where its project is, how its host is reached, and who is told. */
 export interface SiteContext {
@@ -233,20 +235,23 @@ export async function proveSite(
   context: SiteContext,
   where: { address?: string; authorities?: string } = {},
 ): Promise<Proof> {
-  const { environment, connection, reporter } = context;
-  return runStep(
+  const { projectRoot, environment, connection, reporter } = context;
+  const proof = await runStep<Proof>(
     reporter,
     'Prove that it is live',
     async () => {
       const { fetchLivePage } = await import('./live.ts');
       const services = await checkServices(connection, environment);
-      const visit = { domain: environment.domain, address: environment.host.address, ...where };
+      const headers = await visitorHeaders(projectRoot, environment.name);
+      const stranger = { domain: environment.domain, address: environment.host.address, ...where };
+      const visit = { ...stranger, headers };
       const [page, health] = [
         await fetchLivePage(visit),
         await fetchLivePage({ ...visit, path: '/health/' }),
       ];
       const closed = page.status === 503 ? await closedAndWell(connection, environment) : undefined;
       if (closed) return { page, services, ...closed };
+      if (headers.authorization) await refuseOpenDoor(await fetchLivePage(stranger), environment);
       if (page.status !== 200) {
         throw new GobootError(`https://${environment.domain}/ answered with status ${page.status}`, {
           remedy: `Look at the site's log on the server: journalctl -u '${environment.site}-*' -n 100`,
@@ -256,6 +261,20 @@ export async function proveSite(
     },
     ({ page, maintenance }) =>
       `HTTPS ${page.status} in ${page.milliseconds} ms${maintenance ? ', closed for maintenance' : ''}`,
+  );
+  const problem = renewalProblem(proof.page.certificate);
+  if (problem) reporter.warn(`${problem.message}. ${problem.remedy}`);
+  return proof;
+}
+
+/** Throws a GobootError when the page that a visitor gets without the password is not a refusal. */
+async function refuseOpenDoor({ status }: LivePage, { domain }: Environment): Promise<void> {
+  if (status === 401) return;
+  throw new GobootError(
+    `https://${domain}/ answered with status ${status} to a visitor without the password`,
+    {
+      remedy: 'Provision the host again: yo goboot:deploy --provision',
+    },
   );
 }
 
@@ -279,7 +298,7 @@ async function checkServices(connection: SshConnection, { site }: Environment): 
     throw new GobootError(
       `The site cannot check its services: ${result.stderr.trim().split('\n').at(-1) ?? ''}`,
       {
-        remedy: `On the server: sudo ${site}-release manage -- check_services`,
+        remedy: `On the server: sudo ${site}-manage check_services`,
       },
     );
   }
@@ -307,7 +326,7 @@ export function proofLines({ page, services, release, maintenance }: Proof, doma
   const { issuer, trusted, selfSigned, validUntil } = page.certificate;
   const certificate = selfSigned
     ? 'self-signed: browsers will warn until a certificate authority has issued one'
-    : `issued by ${issuer}, valid until ${validUntil}${trusted ? '' : ' (an authority that this computer does not trust)'}`;
+    : `issued by ${issuer}, valid for ${daysLeft(page.certificate)} more days, until ${validUntil}${trusted ? '' : ' (an authority that this computer does not trust)'}`;
   const rows: [string, string][] = [
     [
       'page',

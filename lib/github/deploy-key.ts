@@ -1,7 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { readDeployPublicKeys, replaceDeployPublicKey } from '../ansible/deploy-public-keys.ts';
+import {
+  environmentsWithKey,
+  readDeployPublicKeys,
+  replaceDeployPublicKey,
+} from '../ansible/deploy-public-keys.ts';
 import { toGobootError, usageError } from '../errors.ts';
 import type { Environment } from '../project.ts';
+import { storedEnvironments } from '../settings-file.ts';
 import {
   deployKeyComment,
   type KeyPair,
@@ -39,7 +44,23 @@ export async function newDeployKey(
  * The deploy key that a user brings, put right: line ends, and a comment that tells what it is for. Throws a usage
  * error for a file that holds no key which a workflow could use.
  */
-export async function readDeployKey(path: string, { site }: Environment): Promise<KeyPair> {
+export async function readDeployKey(
+  path: string,
+  environment: Environment,
+  projectRoot: string,
+): Promise<KeyPair> {
+  const pair = await readKeyPair(path, environment);
+  const others = storedEnvironments(projectRoot).filter(({ name }) => name !== environment.name);
+  const [other] = await environmentsWithKey(projectRoot, others, pair.publicKey);
+  if (other === undefined) return pair;
+  // On a host that both share, sshd takes the first line that fits: a deploy to one would go to the other.
+  throw usageError(
+    `The deploy key ${quoted(path)} is that of the environment ${quoted(other)}`,
+    'Give another one, or leave --deploy-key-file out: a key can release one site.',
+  );
+}
+
+async function readKeyPair(path: string, { site }: Environment): Promise<KeyPair> {
   try {
     const privateKey = normalizePrivateKey(await readFile(expandPath(path), 'utf8'));
     return { privateKey, publicKey: publicKeyOf(privateKey, deployKeyComment(site)) };

@@ -1,5 +1,5 @@
 import { usageError } from '../errors.ts';
-import type { Environment } from '../project.ts';
+import { type Environment, jumpHosts, type SshTarget } from '../project.ts';
 import { quoted } from '../validate.ts';
 
 /** What a deploy by GitHub needs to know about one environment. */
@@ -86,28 +86,35 @@ export const deploymentSettings = {
   jumpHost: {
     name: 'DEPLOY_JUMP_HOST',
     kind: 'variable',
-    purpose: 'Name or address of the jump host.',
+    purpose: 'Name or address of the jump host; of several in a row, with commas, the first one first.',
     usedBy: 'deploys',
     onlyWithJumpHost: true,
-    value: ({ environment }) => environment.jump?.address,
+    value: ({ environment }) => ofJumpHosts(environment, ({ address }) => address),
   },
   jumpPort: {
     name: 'DEPLOY_JUMP_PORT',
     kind: 'variable',
-    purpose: 'SSH port of the jump host.',
+    purpose: 'SSH port of the jump host, or of each.',
     usedBy: 'deploys',
     onlyWithJumpHost: true,
-    value: ({ environment }) => environment.jump && String(environment.jump.port),
+    value: ({ environment }) => ofJumpHosts(environment, ({ port }) => port),
   },
   jumpUser: {
     name: 'DEPLOY_JUMP_USER',
     kind: 'variable',
-    purpose: 'Account on the jump host. The deploy key must be let through there.',
+    purpose: 'Account on the jump host, or on each. The deploy key must be let through there.',
     usedBy: 'deploys',
     onlyWithJumpHost: true,
-    value: ({ environment }) => environment.jump?.user,
+    value: ({ environment }) => ofJumpHosts(environment, ({ user }) => user),
   },
 } as const satisfies Record<string, DeploymentSetting>;
+
+function ofJumpHosts(
+  environment: Environment,
+  value: (jump: SshTarget) => string | number,
+): string | undefined {
+  return jumpHosts(environment).map(value).join(',') || undefined;
+}
 
 export type DeploymentSettingName = keyof typeof deploymentSettings;
 
@@ -190,14 +197,22 @@ export function deploymentValues(source: DeploymentSource, place: SettingsPlace)
 }
 
 /**
- * The line for authorized_keys of the jump host's account that lets the deploy key through to the site's host and to
- * nothing else: no shell, no command, no other forwarding. Undefined without a jump host.
+ * For each jump host, the line for authorized_keys of its account that lets the deploy key through to the next machine
+ * and to nothing else: no shell, no command, no other forwarding.
  */
-export function jumpHostAuthorizedKey(environment: Environment, deployPublicKey: string): string | undefined {
-  if (!environment.jump) return undefined;
-  const { address, port } = environment.host;
-  const target = `${address.includes(':') ? `[${address}]` : address}:${port}`;
-  return `restrict,port-forwarding,permitopen="${target}",command="false" ${deployPublicKey}`;
+export function jumpHostAuthorizedKeys(
+  environment: Environment,
+  deployPublicKey: string,
+): { jumpHost: SshTarget; line: string }[] {
+  const way = [...jumpHosts(environment), environment.host];
+  return jumpHosts(environment).map((jumpHost, index) => {
+    const { address, port } = way[index + 1] as SshTarget;
+    const target = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+    return {
+      jumpHost,
+      line: `restrict,port-forwarding,permitopen="${target}",command="false" ${deployPublicKey}`,
+    };
+  });
 }
 
 /** The table as Markdown, for the documents. */

@@ -80,7 +80,8 @@ export async function preparePublication(
   projectRoot: string,
   deployKeyFile?: string,
 ): Promise<PreparedPublication> {
-  const given = deployKeyFile === undefined ? undefined : await readDeployKey(deployKeyFile, environment);
+  const given =
+    deployKeyFile === undefined ? undefined : await readDeployKey(deployKeyFile, environment, projectRoot);
   const [github, found, owner] = await Promise.all([facts.github, facts.repository, facts.owner]);
   const known = await readDeployPublicKeys(projectRoot, environment.name);
   return {

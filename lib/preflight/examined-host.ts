@@ -1,6 +1,7 @@
 import { aptSourceCheck, packagesCheck } from './apt.ts';
 import { architectureCheck } from './architecture.ts';
 import { caaCheck } from './caa.ts';
+import { certificateCheck } from './certificate.ts';
 import type { Check } from './check.ts';
 import { clockCheck } from './clock.ts';
 import { diskCheck } from './disk.ts';
@@ -43,6 +44,7 @@ export function examinedHostChecks(throughJump: boolean): Check[] {
     siteNameCheck,
     domainCheck,
     caaCheck,
+    certificateCheck,
   ];
 }
 

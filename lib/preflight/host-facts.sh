@@ -28,7 +28,7 @@ echo "operatingSystem=${ID:-unknown} ${VERSION_ID:-}"
 echo "operatingSystemName=${PRETTY_NAME:-unknown}"
 echo "python=$(python3 --version 2>/dev/null)"
 if [ -d /run/systemd/system ]; then echo systemd=yes; else echo systemd=no; fi
-echo "provisioned=$(cat "/etc/$site/provisioned" 2>/dev/null)"
+echo "provisioned=$(as_root cat "/etc/$site/provisioned" 2>/dev/null)"
 
 [ "$depth" = full ] || exit 0
 
@@ -114,6 +114,8 @@ done
 if as_root test -e "/etc/$site"; then
   echo siteExists=yes
   echo "siteDomain=$(as_root sed -n 's/^ *"domain": *"\([^"]*\)".*/\1/p' "/etc/$site/release.json" 2>/dev/null)"
+  as_root openssl x509 -in "/etc/$site/tls/fullchain.pem" -noout -dates -issuer -subject 2>/dev/null |
+    sed 's/^/certificate=/'
 fi
 
 wait

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Validity } from '../certificate.ts';
 import { encoders } from '../encoders.ts';
 import { layerPath, packageRoot } from '../paths.ts';
 import type { SshConnection } from '../ssh/connection.ts';
@@ -67,6 +68,8 @@ export interface HostSurvey {
   nginx: NginxStatement[];
   /** The domain of the site of this name that the host has; empty when it does not tell. Undefined without one. */
   siteDomain: string | undefined;
+  /** What nginx shows visitors of the site; undefined without a site, or without the right to read it. */
+  certificate?: Validity & { selfSigned: boolean };
 }
 
 export type HostFactsDepth = 'short' | 'full';
@@ -125,6 +128,7 @@ export function parseHostFacts(output: string, times: { asked: number; answered:
       listeners: all('listener').flatMap(listener),
       nginx: all('nginx').map(nginxStatement),
       siteDomain: one('siteExists') === 'yes' ? one('siteDomain') : undefined,
+      ...certificate(all('certificate')),
     },
   };
 }
@@ -145,6 +149,15 @@ function diskSpace(line: string, unit: number): DiskSpace[] {
   const [, total, , free, mountPoint] = line.split(' ');
   if (!mountPoint || Number.isNaN(Number(free))) return [];
   return [{ mountPoint, total: Number(total) * unit, free: Number(free) * unit }];
+}
+
+/** Lines of `openssl x509`. */
+function certificate(lines: readonly string[]): Pick<HostSurvey, 'certificate'> {
+  const { notBefore, notAfter, issuer, subject } = Object.fromEntries(
+    lines.map((line) => line.split(/ *= *(.*)/s, 2)),
+  );
+  if (!notBefore || !notAfter) return {};
+  return { certificate: { validFrom: notBefore, validUntil: notAfter, selfSigned: issuer === subject } };
 }
 
 /** A line of `ss -Hltnp`. */

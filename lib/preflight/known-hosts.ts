@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { projectPaths } from '../paths.ts';
+import { jumpHosts } from '../project.ts';
 import { wrongKnownHostsLine } from '../ssh/file-formats.ts';
 import { knownHostsLines } from '../ssh/known-hosts.ts';
 import { expandPath, quoted } from '../validate.ts';
@@ -22,7 +23,7 @@ export const knownHostsCheck: Check = {
   name: 'known_hosts',
   async run({ projectRoot, environment, knownHostsFile }) {
     const files = filesOf(projectRoot, knownHostsFile);
-    const targets = environment.jump ? [environment.jump, environment.host] : [environment.host];
+    const targets = [...jumpHosts(environment), environment.host];
     for (const { name, path } of files) {
       const wrong = wrongKnownHostsLine(readFileSync(path, 'utf8'));
       if (wrong !== undefined) {

@@ -1,3 +1,4 @@
+import { jumpHosts } from '../project.ts';
 import { describeTarget } from '../ssh/connection.ts';
 import type { Check } from './check.ts';
 import { notReached, requiredFacts } from './host-check.ts';
@@ -5,9 +6,10 @@ import { notReached, requiredFacts } from './host-check.ts';
 /** The jump host lets its user in, and leads to the host's SSH server. */
 export const jumpLoginCheck: Check = {
   name: 'jump host login',
-  async run({ jumpLogin, environment: { jump } }) {
+  async run({ jumpLogin, environment }) {
     await jumpLogin;
-    return { status: 'ok', detail: jump ? describeTarget(jump) : 'there is no jump host' };
+    const way = jumpHosts(environment).map(describeTarget).join(', then ');
+    return { status: 'ok', detail: way || 'there is no jump host' };
   },
 };
 
@@ -21,8 +23,8 @@ export const loginCheck: Check = {
       if (!(await jumpFails(context.jumpLogin))) throw error;
       return notReached;
     }
-    const { host, jump } = context.environment;
-    return { status: 'ok', detail: `${describeTarget(host)}${jump ? ` through ${jump.address}` : ''}` };
+    const way = jumpHosts(context.environment).map(({ address }) => ` through ${address}`);
+    return { status: 'ok', detail: [describeTarget(context.environment.host), ...way.reverse()].join('') };
   },
 };
 

@@ -1,19 +1,17 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { projectPaths } from '../paths.ts';
+import { readStoredAnswers } from '../settings-file.ts';
 import { surveyCheck } from './host-check.ts';
 
 /** The host has no site of this name that belongs to another project. */
 export const siteNameCheck = surveyCheck(
   'site name',
-  ({ siteDomain }, { environment: { site, domain }, projectRoot }) => {
+  ({ siteDomain }, { environment: { name: environment, site, domain }, projectRoot }) => {
     if (siteDomain === undefined) return { status: 'ok', detail: `${site} is free` };
-    const isNew = !existsSync(join(projectRoot, projectPaths.answers));
+    const isNew = readStoredAnswers(projectRoot).environments[environment] === undefined;
     if (isNew) {
       return {
         status: 'failed',
-        detail: `the host has a site ${site} already${siteDomain ? `, for ${siteDomain}` : ''}: a new project would take over its database and its secrets`,
-        remedy: 'Choose another project name, or work in a clone of that site’s project.',
+        detail: `the host has a site ${site} already${siteDomain ? `, for ${siteDomain}` : ''}: a new one would take over its database and its secrets`,
+        remedy: 'Choose another name, or work in a clone of that site’s project.',
       };
     }
     return siteDomain && siteDomain !== domain

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { SshTarget } from '../project.ts';
+import { jumpHosts, type SshTarget } from '../project.ts';
 import { type KeyKind, keyKind, puttyRemedy } from '../ssh/file-formats.ts';
 import {
   agentKeys,
@@ -165,6 +165,11 @@ export const sshKeyCheck: Check = {
 /** The key of the jump host, likewise. */
 export const jumpKeyCheck: Check = {
   name: 'jump host key',
-  run: async ({ environment: { jump } }) =>
-    jump ? judgeKey(jump) : { status: 'ok', detail: 'there is no jump host' },
+  async run({ environment }) {
+    const judged = await Promise.all(jumpHosts(environment).map(judgeKey));
+    const [first] = judged;
+    if (!first) return { status: 'ok', detail: 'there is no jump host' };
+    const worst = ['failed', 'warning'].map((status) => judged.find((result) => result.status === status));
+    return worst.find((result) => result !== undefined) ?? first;
+  },
 };

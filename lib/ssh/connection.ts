@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { GobootError } from '../errors.ts';
 import { type RunResult, run } from '../process.ts';
-import type { Environment, SshTarget } from '../project.ts';
-import { jumpAlias, sshConfiguration } from './configuration.ts';
+import { type Environment, jumpHosts, type SshTarget } from '../project.ts';
+import { jumpAliases, sshConfiguration } from './configuration.ts';
 
 const connectTimeoutSeconds = 10;
 const commandTimeout = 60_000;
@@ -39,7 +39,12 @@ export interface SshConnection {
    */
   stream(command: string, options: StreamOptions): Promise<StreamResult>;
   /**
-   * Logs in to the jump host, as its own user with its own key, and lets it connect to the host's SSH server. Does
+   * Runs a shell command on the site's host with the terminal and the streams of this program, and returns its exit
+   * status; 255 is that of ssh itself, which has said why by then.
+   */
+  interact(command: string): Promise<number>;
+  /**
+   * Logs in to each jump host, as its own user with its own key, and lets it connect to the next SSH server. Does
    * nothing without a jump host. Throws a GobootError that names the jump host.
    */
   tryJump(): Promise<void>;
@@ -67,7 +72,7 @@ export async function openConnection(environment: Environment, knownHosts: strin
   await writeFile(knownHostsFile, knownHosts, { mode: 0o600 });
   await writeFile(
     configurationFile,
-    sshConfiguration(environment, {
+    sshConfiguration([environment], {
       knownHostsFile,
       hostKeyChecking: knownHosts.trim() ? 'yes' : 'accept-new',
     }),
@@ -114,23 +119,27 @@ export async function openConnection(environment: Environment, knownHosts: strin
         ? { ...result, connectionError: connectionError(stderr, environment) }
         : result;
     },
+    async interact(command) {
+      const hasTerminal = process.stdin.isTTY && process.stdout.isTTY;
+      const terminal = hasTerminal ? ['-t'] : [];
+      const options = [...connectionOptions, ...sharing, ...terminal, '-o', 'LogLevel=ERROR'];
+      return (await run('ssh', [...options, environment.site, command], { interactive: true })).exitCode;
+    },
     async tryJump() {
-      const { host, jump } = environment;
-      if (!jump) return;
-      const address = host.address.includes(':') ? `[${host.address}]` : host.address;
-      const forward = [
-        '-o',
-        'ControlPath=none',
-        '-W',
-        `${address}:${host.port}`,
-        jumpAlias(environment.site),
-      ];
-      const { exitCode, stderr } = await run('ssh', [...connectionOptions, ...forward], {
-        timeout: commandTimeout,
-        timeoutError: () =>
-          new GobootError(`The connection to ${describeTarget(jump)} broke, or its host hangs`),
-      });
-      if (exitCode !== 0) throw connectionError(stderr, environment, jump);
+      const jumps = jumpHosts(environment);
+      const aliases = jumpAliases(environment);
+      // One after the other: what is behind a machine that lets nobody in is not to be asked.
+      for (const [index, jump] of jumps.entries()) {
+        const next = jumps[index + 1] ?? environment.host;
+        const address = next.address.includes(':') ? `[${next.address}]` : next.address;
+        const forward = ['-o', 'ControlPath=none', '-W', `${address}:${next.port}`, aliases[index] as string];
+        const { exitCode, stderr } = await run('ssh', [...connectionOptions, ...forward], {
+          timeout: commandTimeout,
+          timeoutError: () =>
+            new GobootError(`The connection to ${describeTarget(jump)} broke, or its host hangs`),
+        });
+        if (exitCode !== 0) throw connectionError(stderr, environment, jump);
+      }
     },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
     sshArguments: `-F ${configurationFile} ${sharingArguments}`,
@@ -225,11 +234,10 @@ const symptoms: readonly Symptom[] = [
 /** The error of a login: of the given machine, or of the one that ssh tells of. */
 function connectionError(stderr: string, environment: Environment, tried?: SshTarget): GobootError {
   const { host, jump } = environment;
-  // ssh tells of the jump host under its own name; whatever does not name it concerns the host behind it.
-  const atJump =
-    jump !== undefined &&
-    (stderr.includes(jump.address) || /stdio forwarding failed|UNKNOWN port/.test(stderr));
-  const failed = tried ?? (atJump ? jump : host);
+  // ssh tells of a jump host under its own name; whatever names none of them concerns the host behind them.
+  const named = jumpHosts(environment).find(({ address }) => stderr.includes(address));
+  const lastJump = /stdio forwarding failed|UNKNOWN port/.test(stderr) ? jump : undefined;
+  const failed = tried ?? named ?? lastJump ?? host;
   const target = describeTarget(failed);
   const symptom = symptoms.find(({ pattern }) => pattern.test(stderr));
   if (!symptom) {

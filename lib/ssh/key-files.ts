@@ -1,15 +1,19 @@
 import { existsSync } from 'node:fs';
-import type { Environment, SshTarget } from '../project.ts';
+import { type Environment, type JumpHost, jumpHosts, type SshTarget } from '../project.ts';
 import { expandPath } from '../validate.ts';
 
 function isMissing({ keyFile }: SshTarget): boolean {
   return keyFile !== undefined && !existsSync(expandPath(keyFile));
 }
 
-function withoutMissingKey(target: SshTarget): SshTarget {
+function withoutMissingKey<T extends SshTarget>(target: T): T {
   if (!isMissing(target)) return target;
   const { keyFile, ...rest } = target;
-  return rest;
+  return rest as T;
+}
+
+function withoutMissingKeys({ jump, ...last }: JumpHost): JumpHost {
+  return { ...withoutMissingKey(last), ...(jump && { jump: withoutMissingKeys(jump) }) };
 }
 
 /**
@@ -21,14 +25,14 @@ export function reachableFromHere(environment: Environment): {
   missingKeyFiles: string[];
 } {
   const { host, jump, ...rest } = environment;
-  const missing = [host, jump].flatMap((target) =>
-    target && isMissing(target) ? [target.keyFile as string] : [],
+  const missing = [host, ...jumpHosts(environment)].flatMap((target) =>
+    isMissing(target) ? [target.keyFile as string] : [],
   );
   return {
     environment: {
       ...rest,
       host: withoutMissingKey(host),
-      ...(jump && { jump: withoutMissingKey(jump) }),
+      ...(jump && { jump: withoutMissingKeys(jump) }),
     },
     missingKeyFiles: [...new Set(missing)],
   };

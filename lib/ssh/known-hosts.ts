@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { run } from '../process.ts';
-import type { Environment, SshTarget } from '../project.ts';
+import { type Environment, jumpHosts, type SshTarget } from '../project.ts';
 import { expandPath } from '../validate.ts';
 
 /** The name under which known_hosts lists a host, as sshd(8) says. */
@@ -34,7 +34,7 @@ export async function knownHostsLines(target: SshTarget, file: string): Promise<
  * know all of them.
  */
 export async function knownHostsFor(environment: Environment, file: string): Promise<string> {
-  const targets = environment.jump ? [environment.jump, environment.host] : [environment.host];
+  const targets = [...jumpHosts(environment), environment.host];
   const found = await Promise.all(targets.map((target) => knownHostsLines(target, file)));
   // A host of which only a revoked key is known counts as known, so that none of its keys is accepted unseen.
   if (!found.every((lines) => lines.length > 0)) return '';

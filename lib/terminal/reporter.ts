@@ -1,6 +1,6 @@
-import { styleText } from 'node:util';
 import yoctoSpinner from 'yocto-spinner';
 import type { GobootError } from '../errors.ts';
+import { colored } from './color.ts';
 import { formatSeconds } from './format.ts';
 
 /** A running step: its text may change while it runs, and it ends in one of three ways. */
@@ -43,12 +43,6 @@ export function createReporter(flags: { json: boolean; quiet: boolean }): Report
   if (flags.quiet) return new QuietReporter();
   // The spinner, too, takes the mere presence of CI for "nobody is watching".
   return process.stdout.isTTY && !('CI' in process.env) ? new TerminalReporter() : new PlainReporter();
-}
-
-function colored(style: Parameters<typeof styleText>[0], text: string): string {
-  // styleText of Node 20 does not look at these conventions itself.
-  if (process.env.NO_COLOR || !process.stdout.isTTY) return text;
-  return styleText(style, text);
 }
 
 function printFailure(error: GobootError): void {

@@ -1,5 +1,7 @@
-import { readdirSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { giveTo, makeDirectoryFor } from '../support/normal-user.ts';
 import { git, projectFile } from '../support/scaffold.ts';
 import type { Terminal } from '../support/terminal.ts';
 import { Workplace } from '../support/workplace.ts';
@@ -133,4 +135,46 @@ test('a changed file is shown and its owner decides', async () => {
   await terminal.press('Enter');
   expect((await terminal.waitForExit()).status).toBe(0);
   expect(projectFile(place, 'README.md')).toBe('Mine now.\n');
+});
+
+test('a host of the user’s ssh configuration can be chosen, and brings its user and port', async (context) => {
+  // Of whoever is not root it would be their own.
+  if (process.getuid?.() !== 0) return context.skip('needs a user of its own, which root can make');
+  const place = new Workplace();
+  // ssh knows the home directory from the system, and not from the environment.
+  const home = (await place.run(['sh', '-c', 'eval echo "~$(id -un)"'])).stdout.trim();
+  const configuration = join(makeDirectoryFor(place.user, join(home, '.ssh')), 'config');
+  onTestFinished(() => rmSync(configuration));
+  writeFileSync(
+    configuration,
+    'Host web1\n  HostName 192.0.2.7\n  User debian\n  Port 2222\n  ProxyJump gate@192.0.2.1\n',
+  );
+  // ssh refuses one of somebody else.
+  giveTo(place.user, configuration);
+  const terminal = await place.terminal([
+    ...['goboot', 'shop', '--domain=shop.example.com', '--author=Ada Example', '--email=ada@example.com'],
+    ...['--skip-github', '--skip-deploy'],
+  ]);
+  await terminal.waitFor(/SSH host[\s\S]*shop\.example\.com[\s\S]*web1[\s\S]*another one/);
+  await terminal.press('Down');
+  await terminal.press('Enter');
+  await terminal.waitFor('SSH user (with sudo, without a password) (debian)');
+  await terminal.press('Enter');
+  await terminal.waitFor('SSH port (2222)');
+  await terminal.press('Enter');
+  await answer(terminal, 'Private SSH key', '');
+  await terminal.waitFor('SSH jump host (empty: none) (192.0.2.1)');
+  await terminal.press('Enter');
+  await terminal.waitFor('User on the jump host (gate)');
+  await terminal.press('Enter');
+  await answer(terminal, 'SSH port of the jump host', '');
+  await answer(terminal, 'Private SSH key for the jump host', '');
+  await answer(terminal, 'Go ahead?', '');
+  const { status } = await terminal.waitForExit();
+  expect(status).toBe(0);
+  expect(
+    JSON.parse(projectFile(place, '.yo-rc.json'))['generator-goboot'].environments.production,
+  ).toMatchObject({
+    ...{ host: '192.0.2.7', user: 'debian', port: 2222, jumpHost: '192.0.2.1', jumpUser: 'gate' },
+  });
 });

@@ -59,7 +59,7 @@ test('a project without workflows has no checks', async () => {
 });
 
 test('the workflows of a new project have one check for linting and one for each version of Python', async () => {
-  const files = await renderProject(sampleProject(), sampleEnvironment());
+  const files = await renderProject(sampleProject(), [sampleEnvironment()]);
   const workflows = files.filter(({ path }) => path.startsWith('.github/workflows/'));
   const root = projectWith(
     Object.fromEntries(workflows.map(({ path, contents }) => [basename(path), contents.toString('utf8')])),

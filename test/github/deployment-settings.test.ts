@@ -7,7 +7,7 @@ import {
   deployAccount,
   deploymentSettingList,
   deploymentValues,
-  jumpHostAuthorizedKey,
+  jumpHostAuthorizedKeys,
   prefixedName,
 } from '../../lib/github/deployment-settings.ts';
 import { layerPath } from '../../lib/paths.ts';
@@ -36,10 +36,9 @@ function textsOf(node: unknown): string[] {
 
 /** What the workflows of a rendered project read from `secrets` and `vars`, in whichever way it is written. */
 async function consumed(environment: string): Promise<string[]> {
-  const files = await renderProject(
-    sampleProject(),
+  const files = await renderProject(sampleProject(), [
     sampleEnvironment({ name: environment, site: siteName('shop', environment) }),
-  );
+  ]);
   const workflows = files.filter(({ path }) => path.startsWith('.github/workflows/'));
   expect(workflows.length).toBeGreaterThan(2);
   const expressions = workflows.flatMap(({ contents }) =>
@@ -66,7 +65,7 @@ describe('the workflows of a project', () => {
   );
 
   test('use each of them in a shell script, under the same name', async () => {
-    const files = await renderProject(sampleProject(), sampleEnvironment());
+    const files = await renderProject(sampleProject(), [sampleEnvironment()]);
     const deploy = parse(String(files.find(({ path }) => path === '.github/workflows/deploy.yml')?.contents));
     const scripts = deploy.jobs.deploy.steps.map(({ run = '' }: { run?: string }) => run).join('\n');
     const used = [...scripts.matchAll(/\$\{?(\w+)/g)].map(([, name]) => name);
@@ -133,6 +132,15 @@ describe('the values', () => {
     });
   });
 
+  test('name jump hosts in a row with commas, the first one first', () => {
+    const outer = { address: 'outer.example.com', user: 'gate', port: 22 };
+    expect(valuesOf({ jump: { ...jump, jump: outer } })).toMatchObject({
+      DEPLOY_JUMP_HOST: 'outer.example.com,jump.example.com',
+      DEPLOY_JUMP_PORT: '22,2200',
+      DEPLOY_JUMP_USER: 'gate,hop',
+    });
+  });
+
   test('say of what belongs to a jump host that it must not be there when there is none', () => {
     const absent = deploymentValues(source(), 'environment').filter(({ value }) => value === undefined);
     expect(absent.map(({ name }) => name)).toEqual(
@@ -173,12 +181,21 @@ describe('the values', () => {
 });
 
 test('a jump host lets the deploy key through to one port of one host', () => {
-  expect(jumpHostAuthorizedKey(sampleEnvironment(), publicKey)).toBeUndefined();
-  expect(jumpHostAuthorizedKey(sampleEnvironment({ jump }), publicKey)).toBe(
-    `restrict,port-forwarding,permitopen="192.0.2.10:22",command="false" ${publicKey}`,
-  );
-  const behind = { address: '2001:db8::1', user: 'ada', port: 2222 };
-  expect(jumpHostAuthorizedKey(sampleEnvironment({ jump, host: behind }), publicKey)).toContain(
-    'permitopen="[2001:db8::1]:2222"',
-  );
+  expect(jumpHostAuthorizedKeys(sampleEnvironment(), publicKey)).toEqual([]);
+  expect(jumpHostAuthorizedKeys(sampleEnvironment({ jump }), publicKey)).toEqual([
+    {
+      jumpHost: jump,
+      line: `restrict,port-forwarding,permitopen="192.0.2.10:22",command="false" ${publicKey}`,
+    },
+  ]);
+  const host = { address: '2001:db8::1', user: 'ada', port: 2222 };
+  const outer = { address: 'outer.example.com', user: 'gate', port: 22 };
+  const inARow = sampleEnvironment({ host, jump: { ...jump, jump: outer } });
+  expect(jumpHostAuthorizedKeys(inARow, publicKey)).toEqual([
+    { jumpHost: outer, line: expect.stringContaining('permitopen="jump.example.com:2200"') },
+    {
+      jumpHost: expect.objectContaining(jump),
+      line: expect.stringContaining('permitopen="[2001:db8::1]:2222"'),
+    },
+  ]);
 });

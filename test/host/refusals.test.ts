@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
-import { deploymentValues, jumpHostAuthorizedKey } from '../../lib/github/deployment-settings.ts';
+import { deploymentValues, jumpHostAuthorizedKeys } from '../../lib/github/deployment-settings.ts';
 import { run } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { renderProject } from '../../lib/render.ts';
@@ -193,7 +193,10 @@ describe('a jump host', () => {
     const target = ({ address, user }: TestHost) => ({ address, user, port: 22 });
     const environment = sampleEnvironment({ host: target(host), jump: target(jump) });
     const authorized = `/home/${jump.user}/.ssh/authorized_keys`;
-    await jump.rootShell(`cat >> ${authorized}`, `${jumpHostAuthorizedKey(environment, publicKey)}\n`);
+    await jump.rootShell(
+      `cat >> ${authorized}`,
+      `${jumpHostAuthorizedKeys(environment, publicKey)[0]?.line}\n`,
+    );
     // The host is not provisioned, so it has no account "deploy"; that one's key is told apart in the journey.
     await host.rootShell(`cat >> /home/${host.user}/.ssh/authorized_keys`, `${publicKey}\n`);
 
@@ -208,7 +211,7 @@ describe('a jump host', () => {
     );
     const runner = mkdtempSync(join(tmpdir(), 'runner-'));
     onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
-    const files = await renderProject(sampleProject(), environment);
+    const files = await renderProject(sampleProject(), [environment]);
     const workflow = parse(
       String(files.find(({ path }) => path === '.github/workflows/deploy.yml')?.contents),
     );

@@ -60,6 +60,21 @@ describe('what the programs of a host say is understood:', () => {
     });
   });
 
+  test('the certificate of the site that is there', async () => {
+    const openssl = `printf 'notBefore=Nov 21 03:40:29 2026 GMT\\nnotAfter=Feb 19 03:40:28 2027 GMT\\n'
+      echo 'issuer=C = US, CN = R11'; echo subject=`;
+    const sudo = 'shift; case $1 in true | test) ;; *) exec "$@" ;; esac';
+    const normalUser = { id: 'echo 1000', sudo };
+    expect(await survey({ ...normalUser, openssl })).toMatchObject({
+      certificate: {
+        validFrom: 'Nov 21 03:40:29 2026 GMT',
+        validUntil: 'Feb 19 03:40:28 2027 GMT',
+        selfSigned: false,
+      },
+    });
+    expect(await survey({ ...normalUser, openssl: 'exit 1' })).not.toHaveProperty('certificate');
+  });
+
   test('free space and inodes', async () => {
     const df = `case $1 in
       -Pk) printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/vda1 1000 400 600 40%% /\\n' ;;

@@ -138,7 +138,7 @@ test.each<[string, 'failed' | 'warning', Partial<HostSurvey>, detail: string, re
     'failed',
     { siteDomain: 'old.example.se' },
     'the host has a site shop-production already, for old.example.se',
-    'another project name',
+    'another name',
   ],
 ])('%s: %s with %j', async (name, status, survey, detail, remedy) => {
   expect(others(await judge(Promise.resolve(goodFacts({ survey: goodSurvey(survey) }))))).toMatchObject([
@@ -167,11 +167,21 @@ test.each<[string, Partial<HostSurvey>]>([
 describe('a site of that name on the host', () => {
   const judgeIn = async (siteDomain: string) => {
     const projectRoot = temporaryDirectory();
-    writeFileSync(join(projectRoot, '.yo-rc.json'), '{}');
+    const stored = { project: {}, environments: { production: {} } };
+    writeFileSync(join(projectRoot, '.yo-rc.json'), JSON.stringify({ 'generator-goboot': stored }));
     return others(
       await judge(Promise.resolve(goodFacts({ survey: goodSurvey({ siteDomain }) })), projectRoot),
     );
   };
+
+  test('is not free for an environment that the project does not have yet', async () => {
+    const environment = sampleEnvironment({ name: 'staging', site: 'shop-staging' });
+    const facts = Promise.resolve(goodFacts({ survey: goodSurvey({ siteDomain: 'other.example.com' }) }));
+    const results = await runChecks(hostChecks, { ...context, environment, hostFacts: facts });
+    expect(others(results)).toMatchObject([
+      { name: 'site name', status: 'failed', detail: expect.stringContaining('for other.example.com') },
+    ]);
+  });
 
   test('is the project’s own, once the project is there', async () => {
     expect(await judgeIn('shop.example.com')).toEqual([]);
@@ -198,7 +208,7 @@ describe('a host that cannot be reached', () => {
       {
         name: 'not checked',
         status: 'warning',
-        detail: expect.stringMatching(/^sudo, .*site name: the host/),
+        detail: expect.stringMatching(/^sudo, .*certificate: the host/),
       },
     ]);
     expect(results).toHaveLength(hostChecks.length);

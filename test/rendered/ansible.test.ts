@@ -81,11 +81,14 @@ describe('The playbooks', () => {
   });
 });
 
-describe('The release command', () => {
+describe.each([
+  ['The release command', 'application'],
+  ['The request for a certificate', 'certificates'],
+])('%s', (_, role) => {
   const project = inject('renderedProjects').shop;
 
   test('passes its own tests', async () => {
-    const cwd = join(project, projectPaths.ansible, 'roles/application');
+    const cwd = join(project, projectPaths.ansible, 'roles', role);
     const { stderr } = await expectSuccess(
       'python',
       ['-m', 'unittest', 'discover', '-s', 'tests', '-t', '.'],

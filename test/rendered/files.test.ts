@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readDeployPublicKeys } from '../../lib/ansible/deploy-public-keys.ts';
-import { deploymentSettingList, jumpHostAuthorizedKey } from '../../lib/github/deployment-settings.ts';
+import { deploymentSettingList, jumpHostAuthorizedKeys } from '../../lib/github/deployment-settings.ts';
 import { packageRoot } from '../../lib/paths.ts';
 import { siteName } from '../../lib/project.ts';
 import { projectFiles, writeNewFiles } from '../../lib/scaffold.ts';
@@ -91,7 +91,9 @@ describe('A project with deploy keys and a jump host', () => {
 
   test('has nothing that its linters would report, however long the keys are', async () => {
     const cwd = temporaryDirectory();
-    const files = await projectFiles(sampleProject(project), environment, '', { deployPublicKeys: keys });
+    const files = await projectFiles(sampleProject(project), [environment], '', {
+      deployPublicKeys: { [environment.name]: keys },
+    });
     await writeNewFiles(files, cwd);
     await expectSuccess('yamllint', ['--strict', '.'], { cwd });
     const findings = await expectSuccess('zizmor', ['--offline', '--quiet', '--format=json', '.github'], {
@@ -102,10 +104,12 @@ describe('A project with deploy keys and a jump host', () => {
   });
 
   test('tells its owner what lets GitHub through the jump host', async () => {
-    const files = await projectFiles(sampleProject(project), environment, '');
+    const files = await projectFiles(sampleProject(project), [environment], '');
     const readme = String(files.find(({ path }) => path === 'README.md')?.contents);
-    expect(readme).toContain('`~/.ssh/authorized_keys` of `hop` on `2001:db8::5`');
-    expect(readme).toContain(String(jumpHostAuthorizedKey(environment, 'ssh-ed25519 …')));
+    expect(readme).toContain(
+      'GitHub goes through `2001:db8::5` with the same key. Put this line into `~/.ssh/authorized_keys` of `hop` there',
+    );
+    expect(readme).toContain(String(jumpHostAuthorizedKeys(environment, 'ssh-ed25519 …')[0]?.line));
     expect(readme).toContain('begin with `STAGING_EU_`, for example `STAGING_EU_DEPLOY_HOST`');
     for (const { name, purpose } of deploymentSettingList) {
       expect(readme).toContain(`| \`${name}\` |`);

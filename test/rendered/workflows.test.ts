@@ -224,6 +224,23 @@ describe('The shell scripts of a workflow', () => {
     );
   });
 
+  test('go through jump hosts in a row, each reached through the one before it', async () => {
+    const outer = { address: '192.0.2.1', user: 'gate', port: 22 };
+    const result = await prepare(
+      variables({ jump: { ...jump, jump: outer } }),
+      'for name in shop-production shop-production-jump shop-production-jump-2; do ssh -G -F "$RUNNER_TEMP/ssh_config" $name; done',
+    );
+    expect(result.exitCode, result.stderr).toBe(0);
+    const chosen = result.stdout.split('\n').filter((line) => /^(hostname|port|user|proxyjump) /.test(line));
+    expect(chosen.sort()).toEqual(
+      [
+        ...['hostname 192.0.2.10', 'port 22', `user ${deployAccount}`, 'proxyjump shop-production-jump'],
+        ...['hostname 2001:db8::5', 'port 2200', 'user hop', 'proxyjump shop-production-jump-2'],
+        ...['hostname 192.0.2.1', 'port 22', 'user gate'],
+      ].sort(),
+    );
+  });
+
   test('take a key and host keys that were pasted with line ends of Windows', async () => {
     const pasted = Object.fromEntries(
       Object.entries(variables()).map(([name, value]) => [name, value.trimEnd().replaceAll('\n', '\r\n')]),

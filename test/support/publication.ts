@@ -108,7 +108,7 @@ export async function runPublication(options: RunOptions): Promise<Publication> 
     project,
     environment,
     knownHosts: options.knownHosts ?? knownHosts,
-    vaultPassword: await ensureVaultPassword(root, environment.name),
+    vaultPassword: await ensureVaultPassword(root),
     journal: Journal.open(root),
     reporter,
   });

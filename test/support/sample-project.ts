@@ -8,7 +8,7 @@ import { sampleEnvironment, sampleProject } from './sample.ts';
 
 /** Every file of a sample project, as scaffolding renders them, without the vault. */
 export async function sampleFiles(name: string, changes: Partial<Project> = {}): Promise<RenderedFile[]> {
-  return projectFiles({ ...sampleProject(name), ...changes }, sampleEnvironment({}, name), '');
+  return projectFiles({ ...sampleProject(name), ...changes }, [sampleEnvironment({}, name)], '');
 }
 
 /**
@@ -21,8 +21,8 @@ export async function writeSampleProject(
   changes: Partial<Project> = {},
 ): Promise<string[]> {
   const files = await sampleFiles(name, changes);
-  const password = await ensureVaultPassword(directory, defaultEnvironment);
-  if (password) files.push(await newVaultFile(defaultEnvironment, password));
+  const password = await ensureVaultPassword(directory);
+  if (password) files.push(await newVaultFile({ name: defaultEnvironment }, password));
   for (const file of files) {
     const path = join(directory, file.path);
     await mkdir(dirname(path), { recursive: true });

@@ -11,6 +11,19 @@ export function sampleProject(name = 'shop'): Project {
   };
 }
 
+/** Another environment of it, on the same host unless said otherwise. */
+export function sampleStaging(overrides: Partial<Environment> = {}, project = 'shop'): Environment {
+  return sampleEnvironment(
+    {
+      name: 'staging',
+      site: siteName(project, 'staging'),
+      domain: 'staging.shop.example.com',
+      ...overrides,
+    },
+    project,
+  );
+}
+
 /** Its production environment. */
 export function sampleEnvironment(overrides: Partial<Environment> = {}, project = 'shop'): Environment {
   return {

@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { daysLeft } from '../certificate.ts';
+import { toGobootError } from '../errors.ts';
+import { projectPaths } from '../paths.ts';
+import { examine } from '../preflight/run.ts';
+import { type Environment, environmentGroup, type Project } from '../project.ts';
+import { alignColumns } from '../terminal/format.ts';
+import { fetchLivePage } from './live.ts';
+import { releaseStatus } from './maintenance.ts';
+
+/** One environment of a project and its host, as they are now. What is not known is left out. */
+export interface SiteOverview {
+  environment: string;
+  site: string;
+  domain: string;
+  address: string;
+  jumpHost?: string;
+  /** What runs on the host: the groups of the inventory that it is in. */
+  roles: string[];
+  operatingSystem?: string;
+  /** Null before the first deploy. */
+  release?: string | null;
+  /** Days until the certificate that visitors get expires; negative when it has. */
+  certificateDays?: number;
+  certificateTrusted?: boolean;
+  health: 'well' | 'ill' | 'unknown';
+  maintenance?: boolean;
+  /** Why it is not well, or why nobody knows. */
+  problem?: string;
+}
+
+/**
+ * Looks at one environment: its host over SSH and its page as a visitor. Never throws: a host that does not answer says
+ * nothing of the others.
+ */
+export async function lookAtSite(
+  projectRoot: string,
+  project: Project,
+  environment: Environment,
+): Promise<SiteOverview> {
+  const { name, site, domain, host, jump } = environment;
+  const [roles, certificate, onHost] = await Promise.all([
+    rolesOf(projectRoot, environment),
+    lookAtCertificate(environment),
+    lookAtHost(projectRoot, project, environment),
+  ]);
+  return {
+    environment: name,
+    site,
+    domain,
+    address: host.address,
+    ...(jump && { jumpHost: jump.address }),
+    roles,
+    ...certificate,
+    ...onHost,
+  };
+}
+
+type OnHost = Pick<SiteOverview, 'operatingSystem' | 'release' | 'health' | 'maintenance' | 'problem'>;
+
+async function lookAtHost(projectRoot: string, project: Project, environment: Environment): Promise<OnHost> {
+  const { results, host } = await examine({
+    projectRoot,
+    project,
+    environment,
+    scaffolds: false,
+    host: 'known',
+  });
+  const failure = results.find(({ status, skipped }) => status === 'failed' && !skipped);
+  if (!host) return { health: 'unknown', problem: failure?.detail ?? 'There is no connection' };
+  try {
+    const { operatingSystemName: operatingSystem, provisioned } = await host.facts;
+    if (!provisioned) return { operatingSystem, health: 'unknown', problem: 'It has not been provisioned' };
+    const { release, healthy, problem, maintenance } = await releaseStatus(host.connection, environment.site);
+    return {
+      operatingSystem,
+      release,
+      health: healthy ? 'well' : 'ill',
+      ...(maintenance && { maintenance: maintenance.on }),
+      ...(problem && { problem }),
+    };
+  } catch (error) {
+    return { health: 'unknown', problem: failure?.detail ?? toGobootError(error).message };
+  } finally {
+    await host.connection.close();
+  }
+}
+
+async function lookAtCertificate({
+  domain,
+  host,
+  jump,
+}: Environment): Promise<Pick<SiteOverview, 'certificateDays' | 'certificateTrusted'>> {
+  // The address of a host behind another one leads nowhere from here.
+  const where = jump ? {} : { address: host.address };
+  const page = await fetchLivePage({ domain, path: '/health/', ...where }).catch(() => undefined);
+  if (!page) return {};
+  const { certificate } = page;
+  return { certificateDays: daysLeft(certificate), certificateTrusted: certificate.trusted };
+}
+
+/** The groups of the inventory that a host is in, without that of its environment. */
+async function rolesOf(projectRoot: string, { name, site }: Environment): Promise<string[]> {
+  const { parse } = await import('yaml');
+  try {
+    const inventory = parse(await readFile(join(projectRoot, projectPaths.inventory(name)), 'utf8'));
+    const groups: Record<string, { hosts?: Record<string, unknown> }> = inventory.all.children;
+    return Object.keys(groups).filter(
+      (group) => group !== environmentGroup(name) && site in (groups[group]?.hosts ?? {}),
+    );
+  } catch {
+    return [];
+  }
+}
+
+/** The environments as a table for people. The rows of those that are not well are marked by `mark`. */
+export function overviewTable(
+  sites: readonly SiteOverview[],
+  mark: (row: string) => string = (row) => row,
+): string[] {
+  const [heading = '', ...rows] = alignColumns([
+    ['environment', 'address', 'system', 'release', 'certificate', 'health'],
+    ...sites.map((site) => [
+      site.environment,
+      `${site.address}${site.jumpHost ? ` through ${site.jumpHost}` : ''}`,
+      site.operatingSystem ?? '',
+      site.release ?? (site.release === null ? 'none' : ''),
+      describeCertificate(site),
+      describeHealth(site),
+    ]),
+  ]);
+  return [heading, ...rows.map((row, index) => (sites[index]?.health === 'well' ? row : mark(row)))];
+}
+
+function describeCertificate({ certificateDays, certificateTrusted }: SiteOverview): string {
+  if (certificateDays === undefined) return '';
+  return `${certificateDays} days${certificateTrusted ? '' : ', not trusted'}`;
+}
+
+function describeHealth({ health, maintenance, problem }: SiteOverview): string {
+  const closed = maintenance ? ', closed for maintenance' : '';
+  return `${health}${closed}${problem ? `: ${problem}` : ''}`;
+}
