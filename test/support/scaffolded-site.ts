@@ -66,9 +66,9 @@ export class ScaffoldedSite {
       { domain, host: { address, port, user, ...(keyFile && { keyFile }) } },
       project,
     );
-    const files = await projectFiles(sampleProject(project), environment, `${host.knownHostsLine}\n`);
-    const password = await ensureVaultPassword(site.directory, defaultEnvironment);
-    if (password) files.push(await newVaultFile(defaultEnvironment, password));
+    const files = await projectFiles(sampleProject(project), [environment], `${host.knownHostsLine}\n`);
+    const password = await ensureVaultPassword(site.directory);
+    if (password) files.push(await newVaultFile(environment, password));
     for (const { path, contents, mode } of files) {
       mkdirSync(dirname(join(site.directory, path)), { recursive: true });
       writeFileSync(join(site.directory, path), contents, { mode });
