@@ -39,10 +39,13 @@ export async function git(place: Workplace, ...args: string[]): Promise<string> 
   return stdout;
 }
 
-/** Opens the vault of the project `shop` with its own locked Ansible and returns its variables. */
-export async function vaultVariables(place: Workplace): Promise<Record<string, string>> {
+/** Opens a vault of the project `shop` with its own locked Ansible and returns its variables. */
+export async function vaultVariables(
+  place: Workplace,
+  environment = 'production',
+): Promise<Record<string, string>> {
   const view = ['uv', 'run', '--quiet', '--only-group', 'ansible', 'ansible-vault', 'view'];
-  const vault = 'inventory/production/group_vars/all/vault.yml';
+  const vault = `inventory/${environment}/group_vars/all/vault.yml`;
   const { exitCode, stdout, stderr } = await place.run(
     [...view, '--vault-password-file', 'vault_password', vault],
     {

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { git, projectFile, scaffold } from '../support/scaffold.ts';
+import type { Terminal } from '../support/terminal.ts';
+import { Workplace } from '../support/workplace.ts';
+
+async function answer(terminal: Terminal, question: string, text = ''): Promise<void> {
+  await terminal.waitFor(question);
+  if (text) await terminal.type(text);
+  await terminal.press('Enter');
+}
+
+test('a conversation about a further environment offers what production has', async () => {
+  const place = new Workplace();
+  await scaffold(place, { args: ['--host=192.0.2.7', '--port=2222'] });
+  const terminal = await place.terminal(['goboot:host', '--skip-github', '--skip-deploy'], { cwd: 'shop' });
+  await terminal.waitFor('Name of the new environment (staging)');
+  await answer(terminal, 'Name of the new environment', 'production');
+  await terminal.waitFor('has an environment "production" already');
+  await terminal.press('C-u');
+  await answer(terminal, 'Name of the new environment', 'qa');
+  await answer(terminal, 'Domain of the site', 'qa.shop.example.com');
+  await answer(terminal, 'SSH host (name or address) (192.0.2.7)');
+  await answer(terminal, 'SSH user');
+  await answer(terminal, 'SSH port (2222)');
+  await answer(terminal, 'Private SSH key');
+  await answer(terminal, 'SSH jump host');
+  await answer(terminal, 'Name that visitors have to give', 'friends');
+  await terminal.waitFor('+Host shop-qa');
+  await answer(terminal, 'Go ahead?');
+  const { status, screen } = await terminal.waitForExit();
+  expect(screen).toContain('yo goboot:deploy --environment qa');
+  expect(screen).not.toMatch(/^\s+at /m);
+  expect(status).toBe(0);
+  expect(JSON.parse(projectFile(place, '.yo-rc.json'))['generator-goboot'].environments.qa).toMatchObject({
+    ...{ domain: 'qa.shop.example.com', host: '192.0.2.7', user: 'admin', port: 2222 },
+    basicAuthUser: 'friends',
+  });
+  expect(await git(place, 'status', '--porcelain')).toBe('');
+  expect(await git(place, 'log', '--format=%s', '-1')).toContain('Add the environment qa');
+
+  // Rendering the project again keeps the environment.
+  const again = await scaffold(place, { cwd: 'shop', args: ['--host=192.0.2.7', '--port=2222'] });
+  expect(again.exitCode).toBe(0);
+  expect(await git(place, 'log', '--format=%s', '-1')).toContain('Add the environment qa');
+});
+
+test('words for manage.py reach it as they are, and help is help', async () => {
+  const place = new Workplace();
+  await scaffold(place);
+  const refused = await place.yo(['goboot:manage'], { cwd: 'shop' });
+  expect(refused.exitCode).toBe(2);
+  expect(refused.stderr).toContain('yo goboot:manage -- createsuperuser');
+  const elsewhere = ['goboot:manage', '--environment', 'qa', '--', 'migrate', '--help', '--plan'];
+  const unknown = await place.yo(elsewhere, { cwd: 'shop' });
+  expect(unknown.stderr).toContain('The project has no environment "qa"');
+  expect(unknown.exitCode).toBe(2);
+  const help = await place.yo(['goboot:host', '--help'], { cwd: 'shop' });
+  expect(help.stdout).toContain('--basic-auth');
+});
