@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
-import type { Environment, Environments, Project } from './project.ts';
+import { type Environment, type Environments, type Project, siteNames } from './project.ts';
 import { type AnswerName, type Answers, type Question, questions, switches } from './questions.ts';
 import { quoted, validateDomain, validateEnvironmentName } from './validate.ts';
 
@@ -36,7 +36,7 @@ export const environmentFlags: readonly Question[] = [
     [
       ...(['domain', 'host', 'user', 'port', 'keyFile'] as const),
       ...(['jumpHost', 'jumpUser', 'jumpPort', 'jumpKeyFile'] as const),
-      ...(['basicAuthUser', 'knownHostsFile'] as const),
+      ...(['www', 'basicAuthUser', 'knownHostsFile'] as const),
     ] satisfies AnswerName[]
   ).map(table),
 ];
@@ -98,10 +98,10 @@ export function environmentQuestions(
     ...table('domain'),
     validate(value) {
       const domain = validateDomain(value);
-      const taken = existing.find((each) => each.domain === domain);
+      const taken = existing.find((each) => siteNames(each).includes(domain));
       if (!taken) return domain;
       throw usageError(
-        `The environment ${quoted(taken.name)} of this project has the domain ${quoted(domain)}`,
+        `The environment ${quoted(taken.name)} of this project has the name ${quoted(domain)}`,
         'Give another one: an environment has a domain of its own.',
       );
     },
@@ -125,6 +125,7 @@ export function environmentQuestions(
     like('jumpUser', ({ jump }) => jump?.user),
     like('jumpPort', ({ jump }) => jump && String(jump.port)),
     like('jumpKeyFile', ({ jump }) => jump?.keyFile),
+    table('www'),
     { ...table('basicAuthUser'), default: () => '', flagOnly: false },
     table('knownHostsFile'),
   ];

@@ -23,6 +23,8 @@ export interface Environment {
   host: SshTarget;
   /** The last machine to go through. */
   jump?: JumpHost;
+  /** Whether `www.` before the domain leads to it, or is no name of the site. */
+  www: WwwChoice;
   /** The name that visitors have to give, with the password that is in the vault; everybody may look without one. */
   basicAuthUser?: string;
 }
@@ -33,6 +35,13 @@ export type Environments = readonly [Environment, ...Environment[]];
 /** The machines to go through to the host of an environment, the first one first. */
 export function jumpHosts({ jump }: Pick<Environment, 'jump'>): JumpHost[] {
   return jump ? [...jumpHosts(jump), jump] : [];
+}
+
+export type WwwChoice = 'redirect' | 'none';
+
+/** The names that a site has. */
+export function siteNames({ domain, www }: Pick<Environment, 'domain' | 'www'>): string[] {
+  return www === 'redirect' ? [domain, `www.${domain}`] : [domain];
 }
 
 export type RepositoryVisibility = 'private' | 'public';

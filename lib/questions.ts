@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { usageError } from './errors.ts';
 import { asAnswer, each } from './jump-hosts.ts';
-import type { RepositoryVisibility, SshTarget } from './project.ts';
+import type { RepositoryVisibility, SshTarget, WwwChoice } from './project.ts';
 import type { ConfiguredHost } from './ssh/user-configuration.ts';
 import {
   expandPath,
@@ -21,6 +21,7 @@ import {
   validateStoredKeyFile,
   validateUser,
   validateVisibility,
+  validateWww,
 } from './validate.ts';
 
 /** Everything that `yo goboot` may ask, with its type after validation. */
@@ -43,6 +44,7 @@ export interface Answers {
   githubUrl: string;
   /** Asked by `yo goboot:host` alone. */
   environment: string;
+  www: WwwChoice;
   /** The name that visitors have to give before they see the site; empty: nobody has to. */
   basicAuthUser: string;
 }
@@ -260,6 +262,16 @@ export const questions: readonly Question[] = [
     default: ({ keyFile, jumpHost }, { configuredHost }) =>
       valueOfJumps(jumpHost, configuredHost, (jump) => jump.keyFile ?? keyFile) ?? keyFile,
     when: hasJumpHost,
+    keep: 'environment',
+  }),
+  define({
+    name: 'www',
+    flag: 'www',
+    prompt: 'What www. before the domain does (redirect or none)',
+    description:
+      'Whether www. before the domain leads to it: redirect or none; redirect unless given, none outside of production',
+    validate: validateWww,
+    flagOnly: true,
     keep: 'environment',
   }),
   define({

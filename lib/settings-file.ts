@@ -11,6 +11,7 @@ import {
   projectTitle,
   type SshTarget,
   siteName,
+  type WwwChoice,
 } from './project.ts';
 import { type AnswerName, type Answers, questions } from './questions.ts';
 import { quoted } from './validate.ts';
@@ -143,6 +144,10 @@ function target(
   };
 }
 
+function usualWww(environmentName: string, domain: string): WwwChoice {
+  return environmentName === defaultEnvironment && !domain.startsWith('www.') ? 'redirect' : 'none';
+}
+
 /** The project and its environment that answers describe. */
 export function projectFromAnswers(
   answers: Answers,
@@ -165,6 +170,7 @@ export function projectFromAnswers(
       name: environmentName,
       site: siteName(answers.projectName, environmentName),
       domain: answers.domain,
+      www: answers.www ?? usualWww(environmentName, answers.domain),
       ...(answers.basicAuthUser && { basicAuthUser: answers.basicAuthUser }),
       host: target(answers, { host: 'host', user: 'user', port: 'port', keyFile: 'keyFile' }),
       ...(jump && { jump }),

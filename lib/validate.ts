@@ -7,7 +7,7 @@ import { domainToASCII } from 'node:url';
 import isEmail from 'validator/lib/isEmail.js';
 import isFQDN from 'validator/lib/isFQDN.js';
 import { usageError } from './errors.ts';
-import type { RepositoryVisibility } from './project.ts';
+import type { RepositoryVisibility, WwwChoice } from './project.ts';
 import { reservedModuleNames } from './reserved-names.ts';
 import { keyKind, puttyRemedy, wrongKnownHostsLine } from './ssh/file-formats.ts';
 
@@ -105,6 +105,12 @@ export function validateEnvironmentName(value: string, projectName: string): str
     throw refuse('ends like the name of a jump host', 'Leave out “-jump”.');
   }
   return value;
+}
+
+/** Checks what is to become of www. before the domain. Throws a usage error. */
+export function validateWww(value: string): WwwChoice {
+  if (value === 'redirect' || value === 'none') return value;
+  throw usageError(`--www ${quoted(value)} is neither "redirect" nor "none"`, 'Give one of them.');
 }
 
 /** Checks the name that visitors have to give; empty means that nobody has to. Throws a usage error. */

@@ -136,6 +136,16 @@ test('the environments of a project come in the order in which they were added',
   expect(storedEnvironments(temporaryDirectory())).toEqual([]);
 });
 
+test('www leads to the domain of production, unless it is a part of that or was left out', () => {
+  const wwwOf = (environment: string, changes: Partial<typeof answers>) =>
+    projectFromAnswers({ ...answers, ...changes }, environment).environment.www;
+  expect(wwwOf('production', {})).toBe('redirect');
+  expect(wwwOf('production', { domain: 'www.example.com' })).toBe('none');
+  expect(wwwOf('production', { www: 'none' })).toBe('none');
+  expect(wwwOf('staging', {})).toBe('none');
+  expect(wwwOf('staging', { www: 'redirect' })).toBe('redirect');
+});
+
 test('a directory without settings has no stored answers', () => {
   expect(readStoredAnswers(temporaryDirectory())).toEqual({ project: {}, environments: {} });
 });

@@ -6,6 +6,7 @@ import { GobootError } from '../lib/errors.ts';
 import {
   expandPath,
   validateAuthor,
+  validateBasicAuthUser,
   validateDomain,
   validateEmail,
   validateEnvironmentName,
@@ -18,6 +19,7 @@ import {
   validateStoredKeyFile,
   validateUser,
   validateVisibility,
+  validateWww,
 } from '../lib/validate.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 
@@ -65,6 +67,20 @@ describe('the name of an environment', () => {
     expect(validateEnvironmentName('elevenchars', 'x'.repeat(20))).toBe('elevenchars');
     expect(() => validateEnvironmentName('twelve-chars', 'x'.repeat(20))).toThrowError(/12 characters/);
   });
+});
+
+test('www is redirected or is none of the names', () => {
+  expect(validateWww('redirect')).toBe('redirect');
+  expect(validateWww('none')).toBe('none');
+  expectRefusal(() => validateWww('serve'), 'serve');
+});
+
+test.each(['', 'friends', 'a.b-c_D9'])('visitors may be asked for the name %j', (name) => {
+  expect(validateBasicAuthUser(name)).toBe(name);
+});
+
+test.each(['a:b', 'two words', 'x'.repeat(65), "o'neil"])('visitors may not be asked for %j', (name) => {
+  expectRefusal(() => validateBasicAuthUser(name), name);
 });
 
 describe('a project name', () => {

@@ -26,7 +26,8 @@ export interface Pointing {
  * - It does not apply without a public authority: rehearsals, ACME servers of one's own, self-signed certificates. For
  *   names that are kept for examples and tests it is a warning, without a question to the DNS.
  *
- * A site has one name; `www.` is not among the names that its nginx and its certificate know, so it is not looked at.
+ * `www.` before it is not looked at: it has a certificate of its own, which provisioning asks for only when the records
+ * lead to the host.
  */
 export const domainCheck: Check = {
   name: 'domain',

@@ -1,3 +1,4 @@
+import { siteNames } from '../project.ts';
 import { surveyCheck } from './host-check.ts';
 import type { NginxStatement } from './host-facts.ts';
 
@@ -13,15 +14,18 @@ function means(name: string, domain: string): boolean {
  * No other site of the host's nginx is for this domain or answers for all others, and none would be lost: provisioning
  * replaces nginx.conf (and keeps a copy) and the distribution's sample.
  */
-export const otherSitesCheck = surveyCheck('other sites', ({ nginx }, { environment: { domain, site } }) => {
+export const otherSitesCheck = surveyCheck('other sites', ({ nginx }, { environment }) => {
+  const { domain, site } = environment;
   const own = [...replacedFiles, `/etc/nginx/sites-enabled/${site}.conf`, `/etc/nginx/conf.d/${site}.conf`];
   const foreign = nginx.filter(({ file }) => !own.includes(file));
-  const rival = foreign.find(({ names }) => names.some((name) => means(name, domain)));
-  if (rival) {
+  for (const wanted of siteNames(environment)) {
+    const rival = foreign.find(({ names }) => names.some((name) => means(name, wanted)));
+    if (!rival) continue;
+    const choice = wanted === domain ? 'choose another domain' : 'leave that name out with --www none';
     return {
       status: 'failed',
-      detail: `nginx has another site for ${domain}, in ${rival.file}`,
-      remedy: `Take it off, on the server: sudo rm ${rival.file} && sudo systemctl reload nginx; or choose another domain.`,
+      detail: `nginx has another site for ${wanted}, in ${rival.file}`,
+      remedy: `Take it off, on the server: sudo rm ${rival.file} && sudo systemctl reload nginx; or ${choice}.`,
     };
   }
   const lost = foreign.find(({ file }) => file === mainFile);

@@ -92,6 +92,7 @@ test('an environment is added in one commit, to the same host as production unle
     name: 'staging',
     site: 'shop-staging',
     domain: 'staging.example.org',
+    www: 'none',
     host: { address: '192.0.2.10', user: 'admin', port: 22 },
   });
   // What a rendering of the whole project would write.
@@ -207,8 +208,15 @@ describe('is refused, and nothing is changed:', () => {
       'the domain of another one',
       { domain: 'Shop.Example.com' },
       [],
-      /"production" .* has the domain "shop.example.com"/,
+      /"production" .* has the name "shop.example.com"/,
     ],
+    [
+      'the name that leads to another one',
+      { domain: 'www.shop.example.com' },
+      [],
+      /"production" .* "www.shop/,
+    ],
+    ['a choice about www that is none', { www: 'serve' }, [], /"serve" is neither/],
     ['two addresses', { host: '192.0.2.1' }, ['192.0.2.2'], /"192.0.2.2" and --host "192.0.2.1"/],
     ['no domain', { domain: undefined }, [], /Missing: --domain/],
     ['a name for visitors that nginx cannot read', { 'basic-auth': 'a:b' }, [], /"a:b" cannot be asked/],

@@ -4,6 +4,7 @@ import { examine, type PreflightOptions } from '../../lib/preflight/run.ts';
 import type { Environment } from '../../lib/project.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { startNameServer } from '../support/name-server.ts';
+import { sampleEnvironment } from '../support/sample.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
 import { Workplace } from '../support/workplace.ts';
 
@@ -47,7 +48,7 @@ async function lookAt(
   const { results, host: trusted } = await examine({
     projectRoot: '/nowhere/shop',
     project: { name: 'shop' },
-    environment: { name: 'production', site, domain: 'shop.example.com', host: target, ...changes },
+    environment: sampleEnvironment({ site, host: target, ...changes }),
     knownHostsFile: host.knownHostsFileFor(place),
     scaffolds: false,
     host: 'examined',

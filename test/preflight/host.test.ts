@@ -164,6 +164,16 @@ test.each<[string, Partial<HostSurvey>]>([
   expect(others(await judge(Promise.resolve(goodFacts({ survey: goodSurvey(survey) }))))).toEqual([]);
 });
 
+test('a site that has the name of www already is told from one that has the domain', async () => {
+  const survey = goodSurvey({ nginx: nginx('/etc/nginx/sites-enabled/old.conf', 'www.shop.example.com') });
+  const facts = Promise.resolve(goodFacts({ survey }));
+  expect(others(await judge(facts))).toMatchObject([
+    { name: 'other sites', status: 'failed', remedy: expect.stringContaining('--www none') },
+  ]);
+  const environment = sampleEnvironment({ www: 'none' });
+  expect(others(await runChecks(hostChecks, { ...context, environment, hostFacts: facts }))).toEqual([]);
+});
+
 describe('a site of that name on the host', () => {
   const judgeIn = async (siteDomain: string) => {
     const projectRoot = temporaryDirectory();

@@ -18,6 +18,7 @@ export function sampleStaging(overrides: Partial<Environment> = {}, project = 's
       name: 'staging',
       site: siteName(project, 'staging'),
       domain: 'staging.shop.example.com',
+      www: 'none',
       ...overrides,
     },
     project,
@@ -30,6 +31,7 @@ export function sampleEnvironment(overrides: Partial<Environment> = {}, project 
     name: 'production',
     site: siteName(project, 'production'),
     domain: 'shop.example.com',
+    www: 'redirect',
     host: { address: '192.0.2.10', user: 'admin', port: 22 },
     ...overrides,
   };
