@@ -1,9 +1,12 @@
 """Checks of the services that the site needs: database, cache and broker."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from celery import current_app
 from celery.exceptions import TimeoutError as TaskTimeoutError
@@ -85,6 +88,17 @@ def cache_keeps_a_value() -> str:
         raise ServiceError(f"a value that was written to {name} cannot be read back")
     cache.delete(key)
     return name
+
+
+def media_keeps_a_file() -> str:
+    """Write a file where uploads go, down to the disk: a full one is noticed there first."""
+    directory = Path(settings.MEDIA_ROOT)
+    directory.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=directory, prefix=".service-check-") as file:
+        file.write(bytes(4096))
+        file.flush()
+        os.fsync(file.fileno())
+    return str(directory)
 
 
 def broker_answers() -> str:

@@ -18,11 +18,12 @@ def health(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def health_deep(request: HttpRequest) -> JsonResponse:
-    """Check database, cache and broker: status 200, or 503 when one of them fails."""
+    """Check database, cache, broker and uploads: status 200, or 503 when one of them fails."""
     checks = {
         "database": services.measure(services.database_answers),
         "cache": services.measure(services.cache_keeps_a_value),
         "broker": services.measure(services.broker_answers),
+        "media": services.measure(services.media_keeps_a_file),
     }
     ok = all(result.ok for result in checks.values())
     return JsonResponse(

@@ -1,3 +1,6 @@
+import tempfile
+from pathlib import Path
+
 from django.test import TestCase, override_settings
 from django.urls import reverse
 
@@ -27,6 +30,12 @@ class HealthTests(TestCase):
 class DeepHealthTests(TestCase):
     url = reverse("pages:health_deep")
 
+    def setUp(self):
+        media = tempfile.TemporaryDirectory()
+        self.addCleanup(media.cleanup)
+        self.media = Path(media.name)
+        self.enterContext(override_settings(MEDIA_ROOT=media.name))
+
     def assert_only_failure(self, name: str):
         response = self.client.get(self.url)
         data = response.json()
@@ -42,7 +51,7 @@ class DeepHealthTests(TestCase):
         data = response.json()
         self.assertEqual(response.status_code, 200, data)
         self.assertEqual(data["status"], "ok")
-        self.assertEqual(list(data["checks"]), ["database", "cache", "broker"])
+        self.assertEqual(list(data["checks"]), ["database", "cache", "broker", "media"])
         self.assertTrue(all(result["ok"] for result in data["checks"].values()))
 
     def test_database_is_away(self):
@@ -56,6 +65,16 @@ class DeepHealthTests(TestCase):
     def test_broker_is_away(self):
         with broken_broker():
             self.assert_only_failure("broker")
+
+    def test_uploads_cannot_be_written(self):
+        file = self.media / "file"
+        file.write_text("a file is no directory")
+        with override_settings(MEDIA_ROOT=file):
+            self.assert_only_failure("media")
+
+    def test_leaves_no_file_behind(self):
+        self.client.get(self.url)
+        self.assertEqual(list(self.media.iterdir()), [])
 
     def test_page_survives_without_cache(self):
         with broken_cache():
