@@ -7,7 +7,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/github/**', 'test/rendered/**', 'test/host/**', 'test/e2e/**', 'test/faults/**'],
+          exclude: ['github', 'rendered', 'host', 'e2e', 'trust', 'robustness', 'faults'].map(
+            (name) => `test/${name}/**`,
+          ),
         },
       },
       {
@@ -51,6 +53,17 @@ export default defineConfig({
           testTimeout: 900_000,
           hookTimeout: 900_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'trust',
+          include: ['test/trust/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+          // All files use one host, which the first of them provisions.
+          isolate: false,
         },
       },
       {

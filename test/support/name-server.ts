@@ -11,12 +11,13 @@ export interface NameServer {
 }
 
 /**
- * A DNS server on loopback that answers from a table, follows CNAMEs as a resolver does, and says NXDOMAIN for names
+ * A DNS server, on loopback unless told otherwise, that answers from a table, follows CNAMEs as a resolver does, and says NXDOMAIN for names
  * that are not there. `silent` never answers; `failing` says SERVFAIL.
  */
 export async function startNameServer(
   records: Records,
   behaviour: 'answering' | 'silent' | 'failing' = 'answering',
+  at: { address: string; port: number } = { address: '127.0.0.1', port: 0 },
 ): Promise<NameServer> {
   const socket = createSocket('udp4');
   socket.on('message', (message, { port, address }) => {
@@ -34,9 +35,12 @@ export async function startNameServer(
     };
     socket.send(encode(reply), port, address);
   });
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(at.port, at.address, resolve);
+  });
   return {
-    address: `127.0.0.1:${socket.address().port}`,
+    address: `${at.address}:${socket.address().port}`,
     close: () => new Promise((resolve) => socket.close(() => resolve())),
   };
 }
