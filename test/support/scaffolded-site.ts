@@ -79,14 +79,19 @@ export class ScaffoldedSite {
     return site;
   }
 
+  /** A connection of this site's own: Ansible names shared ones after the site, and another one's may be open. */
+  get sshArguments(): string {
+    const sharing = `-o ControlMaster=auto -o ControlPersist=30s -o ControlPath=${this.directory}.ssh`;
+    return `-F ssh_config ${sharing} -o ServerAliveInterval=5`;
+  }
+
   /** Runs a playbook of the project against the host. */
   play(playbook: string, options: Partial<PlaybookOptions> = {}): Promise<PlaybookResult> {
     return runPlaybook({
       projectRoot: this.directory,
       environment: defaultEnvironment,
       playbook,
-      // A connection of this site's own: Ansible names shared ones after the site, and another one's may be open.
-      sshArguments: `-F ssh_config -o ControlMaster=auto -o ControlPersist=30s -o ControlPath=${this.directory}.ssh -o ServerAliveInterval=5`,
+      sshArguments: this.sshArguments,
       ...options,
       variables: { ...this.variables, ...options.variables },
     });
