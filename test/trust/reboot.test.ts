@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { sharedSite, type TrustedSite } from '../support/trusted-site.ts';
+import { recoverySeconds, sharedSite, type TrustedSite } from '../support/trusted-site.ts';
 
 let trusted: TrustedSite;
 beforeAll(async () => {
@@ -11,10 +11,8 @@ const limit = 30;
 
 test('after a reboot everything is back within 30 seconds, with the same release', async () => {
   const before = (await trusted.deepHealth())?.release;
-  const started = performance.now();
-  await trusted.site.host.reboot();
+  expect(await recoverySeconds(trusted.site)).toBeLessThan(limit);
   await trusted.recovered(limit);
-  expect((performance.now() - started) / 1000).toBeLessThan(limit);
   expect((await trusted.deepHealth())?.release).toBe(before);
   expect((await trusted.page()).status).toBe(200);
   expect(await trusted.taskComesBack()).toBe(true);
