@@ -4,7 +4,8 @@
 #   scripts/test.sh              everything, real hosts with Debian 13
 #   scripts/test.sh --full       the same, and real hosts with Debian 12
 #   scripts/test.sh --fast       lint and unit: seconds
-#   scripts/test.sh --only PART  one part: lint, unit, github, rendered, e2e, newest, host, host-debian12 or faults
+#   scripts/test.sh --only PART  one part: lint, unit, github, rendered, e2e, newest, host, trust, host-debian12,
+#                                trust-debian12, faults, robustness or report-card
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/install.sh
@@ -12,9 +13,9 @@ source scripts/install.sh
 # shellcheck source=scripts/workspace.sh
 source scripts/workspace.sh
 
-parts=(lint unit github rendered e2e newest host)
-all_parts=("${parts[@]}" host-debian12 faults)
-full_parts=("${parts[@]}" host-debian12)
+parts=(lint unit github rendered e2e newest host trust)
+all_parts=("${parts[@]}" host-debian12 trust-debian12 faults robustness report-card)
+full_parts=("${parts[@]}" host-debian12 trust-debian12)
 
 usage() {
   sed -n '/^#   /s/^#   //p' "$0" >&2
@@ -105,12 +106,30 @@ lint() {
   return "$status"
 }
 
+# On each Debian, also when it fails on the first.
+both_systems() {
+  local status=0
+  GOBOOT_TEST_SYSTEM=debian13 vitest "$1" || status=1
+  GOBOOT_TEST_SYSTEM=debian12 vitest "$1" || status=1
+  return "$status"
+}
+
+report_card() {
+  local status=0 os
+  for os in debian13 debian12; do check npm run --silent report-card -- --os "$os" || status=1; done
+  return "$status"
+}
+
 run_part() {
   case $1 in
   lint) lint ;;
   newest) check npm run --silent check:newest ;;
   host) GOBOOT_TEST_SYSTEM=debian13 vitest host ;;
   host-debian12) GOBOOT_TEST_SYSTEM=debian12 vitest host ;;
+  trust) GOBOOT_TEST_SYSTEM=debian13 vitest trust ;;
+  trust-debian12) GOBOOT_TEST_SYSTEM=debian12 vitest trust ;;
+  robustness) both_systems robustness ;;
+  report-card) report_card ;;
   *) vitest "$1" ;;
   esac
 }
