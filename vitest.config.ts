@@ -59,6 +59,7 @@ export default defineConfig({
         test: {
           name: 'trust',
           include: ['test/trust/**/*.test.ts'],
+          globalSetup: 'test/trust/setup.ts',
           testTimeout: 300_000,
           hookTimeout: 900_000,
           fileParallelism: false,
@@ -70,7 +71,7 @@ export default defineConfig({
         test: {
           name: 'robustness',
           include: ['test/robustness/**/*.test.ts'],
-          globalSetup: 'test/robustness/setup.ts',
+          globalSetup: ['test/trust/setup.ts', 'test/robustness/setup.ts'],
           testTimeout: 300_000,
           hookTimeout: 900_000,
           fileParallelism: false,

@@ -12,8 +12,8 @@ import {
 } from '../../test/support/host-report.ts';
 import { ScaffoldedSite } from '../../test/support/scaffolded-site.ts';
 import { Scanner } from '../../test/support/scanner.ts';
+import { recoverySeconds } from '../../test/support/site-health.ts';
 import { startTestHost } from '../../test/support/test-host.ts';
-import { recoverySeconds } from '../../test/support/trusted-site.ts';
 
 /** All that the report card says of one host. */
 export interface Examination {

@@ -1,19 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inject } from 'vitest';
 import { fetchLivePage, type LivePage } from '../../lib/deploy/live.ts';
 import { openRehearsal, type Rehearsal, type RehearsalAcme } from '../../lib/rehearsal/rehearsal.ts';
 import { ScaffoldedSite } from './scaffolded-site.ts';
+import { type DeepHealth, deepHealth } from './site-health.ts';
 import { startTestHost, testSystem } from './test-host.ts';
-
-/** What the deep health endpoint says. */
-export interface DeepHealth {
-  status: string;
-  release: string;
-  checks: Record<string, { ok: boolean; detail: string }>;
-}
 
 /** A page that takes this long, in seconds, and one that sends a task. */
 export const slowSeconds = 8;
@@ -37,70 +30,37 @@ def send(request):
 urlpatterns += [path("slow/", slow), path("send/", send)]
 `;
 
-/** What the deep health endpoint of a site says on its host; undefined without an answer of its own. */
-async function deepHealth({ domain, host }: ScaffoldedSite): Promise<DeepHealth | undefined> {
-  const program = `
-import http.client, socket, ssl
-connection = http.client.HTTPSConnection("${domain}", timeout=20, context=ssl._create_unverified_context())
-plain = socket.create_connection(("127.0.0.1", 443), 20)
-connection.sock = connection._context.wrap_socket(plain, server_hostname="${domain}")
-connection.request("GET", "/health/deep/")
-print(connection.getresponse().read().decode())`;
-  const { stdout } = await host.rootShell('python3 -', program);
-  try {
-    return JSON.parse(stdout);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Reboots a host in order; returns the seconds from the order until a site says that all its services are well. */
-export async function recoverySeconds(site: ScaffoldedSite): Promise<number> {
-  const started = performance.now();
-  await site.host.reboot();
-  while ((await deepHealth(site).catch(() => undefined))?.status !== 'ok') {
-    if (performance.now() - started > 120_000) throw new Error(`${site.name} is not back after 120 s`);
-    await sleep(200);
-  }
-  return (performance.now() - started) / 1000;
-}
-
 /** A site on a host of its own with an ACME server beside it, which does not know the site's name at first. */
 export class TrustedSite {
   readonly session: Rehearsal;
   readonly acme: RehearsalAcme;
   readonly site: ScaffoldedSite;
-  readonly directory: string;
 
-  private constructor(session: Rehearsal, acme: RehearsalAcme, site: ScaffoldedSite, directory: string) {
+  private constructor(session: Rehearsal, acme: RehearsalAcme, site: ScaffoldedSite) {
     this.session = session;
     this.acme = acme;
     this.site = site;
-    this.directory = directory;
   }
 
   /** Boots a host, provisions it and deploys a project with two pages more than a new one has. */
   static async provision(name: string): Promise<TrustedSite> {
-    // Short, because the paths of sockets below it are limited.
-    const directory = mkdtempSync(join(tmpdir(), 'trust-'));
     const session = await openRehearsal();
     try {
       const host = await startTestHost(session, name);
       const acme = await session.startAcme({ os: testSystem, name: `${host.name}-acme`, domains: {} });
-      const site = await ScaffoldedSite.scaffold({ directory, host, acme });
+      const site = await ScaffoldedSite.scaffold({ directory: inject('trustDirectory'), host, acme });
       await site.change('shop/urls.py', (text) => `${text}${pages}`);
       await site.provision();
       await site.deploy();
-      return new TrustedSite(session, acme, site, directory);
+      return new TrustedSite(session, acme, site);
     } catch (error) {
       await session.close();
       throw error;
     }
   }
 
-  async close(): Promise<void> {
-    await this.session.close();
-    rmSync(this.directory, { recursive: true, force: true });
+  close(): Promise<void> {
+    return this.session.close();
   }
 
   /** Lets the authority find the site, and provisions until it has a certificate. Returns the messages. */

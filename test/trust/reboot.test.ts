@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
-import { recoverySeconds, sharedSite, type TrustedSite } from '../support/trusted-site.ts';
+import { recoverySeconds } from '../support/site-health.ts';
+import { sharedSite, type TrustedSite } from '../support/trusted-site.ts';
 
 let trusted: TrustedSite;
 beforeAll(async () => {
