@@ -86,7 +86,7 @@ export async function fingerprint(
   site: ScaffoldedSite,
   { files, units }: Pick<RecordedRun, 'files' | 'units'>,
 ): Promise<Fingerprint> {
-  const request = { paths: files.map(({ path }) => path), units, site: site.name };
+  const request = { files, units, site: site.name };
   const program = readFileSync(join(programs, 'fingerprint.py'), 'utf8');
   await site.shell('cat > /run/fingerprint.py', program);
   return JSON.parse(await site.shell('python3 /run/fingerprint.py', JSON.stringify(request)));
@@ -120,7 +120,7 @@ export const damages = {
     command: (path: string) => `echo '# back again' > '${path}'`,
   },
   'given away': {
-    applies: ({ kind, kept }: ManagedFile) => !['link', 'absent'].includes(kind) && !kept,
+    applies: ({ kind, kept }: ManagedFile) => !['link', 'absent', 'block'].includes(kind) && !kept,
     command: (path: string) => `chown nobody:nogroup '${path}'`,
   },
   'open to all': {
@@ -132,15 +132,15 @@ export const damages = {
 
 export type Damage = keyof typeof damages;
 
-/** Damages every file that can be damaged so, provisions, and says which are not as they were. */
+/** Damages every file that can be damaged so, provisions, and says what is not as it was before all damage. */
 export async function repair(
   site: ScaffoldedSite,
   managed: RecordedRun,
+  before: Fingerprint,
   damage: Damage,
 ): Promise<{ damaged: number; unrepaired: string[] }> {
   const { applies, command } = damages[damage];
   const targets = managed.files.filter(applies);
-  const before = await fingerprint(site, managed);
   await site.shell(targets.map(({ path }) => command(path)).join('\n') || 'true');
   const broken = await fingerprint(site, managed);
   const untouched = targets.filter(({ path }) => before[path] === broken[path]).map(({ path }) => path);

@@ -4,6 +4,7 @@ import {
   type Damage,
   damages,
   differences,
+  type Fingerprint,
   fingerprint,
   type RecordedRun,
   recordProvisioning,
@@ -16,12 +17,14 @@ import { sharedSite, type TrustedSite } from '../support/trusted-site.ts';
 
 let trusted: TrustedSite;
 let managed: RecordedRun;
+let before: Fingerprint;
 beforeAll(async () => {
   trusted = await sharedSite();
   // Until the authority has issued, each run asks it.
   await trusted.obtainCertificate();
   managed = await recordProvisioning(trusted.site);
   expect(managed.exitCode, managed.output).toBe(0);
+  before = await fingerprint(trusted.site, managed);
 });
 
 test('a second provisioning changes nothing', async () => {
@@ -33,7 +36,7 @@ test('a second provisioning changes nothing', async () => {
 test.for(Object.keys(damages) as Damage[])(
   'files that were %s by hand are repaired by a run',
   async (damage) => {
-    const { damaged, unrepaired } = await repair(trusted.site, managed, damage);
+    const { damaged, unrepaired } = await repair(trusted.site, managed, before, damage);
     expect(damaged).toBeGreaterThan(0);
     expect(unrepaired).toEqual([]);
     await trusted.recovered(30);
@@ -46,7 +49,6 @@ test('provisioning that was killed and is run again ends in the same state', asy
     .update(process.env.GITHUB_SHA ?? managed.tasks.join())
     .digest();
   const task = 2 + (seed.readUInt32BE() % (managed.tasks.length - 1));
-  const before = await fingerprint(trusted.site, managed);
   await takeAway(trusted.site, managed);
   expect((await recordProvisioning(trusted.site, task)).exitCode).toBe(null);
   const again = await recordProvisioning(trusted.site);

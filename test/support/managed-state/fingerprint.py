@@ -1,4 +1,8 @@
-"""Prints what is at the paths that come by standard input, one a line, and the state of the site that is no file."""
+"""
+Prints what is at the paths that come by standard input, and the state of the site that is no file.
+
+Of a file whose content is made once, only that it is there counts.
+"""
 
 import grp
 import hashlib
@@ -19,7 +23,7 @@ def name(table, number):
         return str(number)
 
 
-def describe(path):
+def describe(path, kept):
     try:
         status = os.lstat(path)
     except OSError:
@@ -30,6 +34,8 @@ def describe(path):
         return f"link to {os.readlink(path)}"
     if stat.S_ISDIR(status.st_mode):
         return f"directory {owner} {mode}"
+    if kept:
+        return f"file {owner} {mode}"
     with open(path, "rb") as file:
         return f"file {owner} {mode} {hashlib.sha256(file.read()).hexdigest()[:16]}"
 
@@ -39,7 +45,7 @@ def ask(command):
     return done.stdout.strip()
 
 
-found = {path: describe(path) for path in request["paths"]}
+found = {entry["path"]: describe(entry["path"], entry["kept"]) for entry in request["files"]}
 for unit in request["units"]:
     found[f"unit {unit}"] = ask(f"systemctl is-enabled {unit}; systemctl is-active {unit}")
 site = request["site"]

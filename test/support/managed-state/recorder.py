@@ -18,6 +18,9 @@ short_description: Records what a playbook manages
 description: For tests.
 """
 
+# As the module has them.
+KINDS = ("content", "base64_content", "secret_content", "block", "link", "directory", "absent", "created_by")
+
 
 class CallbackModule(CallbackBase):
     """What Ansible tells about a run."""
@@ -52,8 +55,7 @@ class CallbackModule(CallbackBase):
             arguments = data["invocation"]["module_args"]
             role = task._role.get_name() if task._role else ""
             for entry in arguments["files"]:
-                kinds = ("content", "base64_content", "secret_content", "block", "link", "directory", "absent", "created_by")
-                (kind,) = [kind for kind in kinds if entry.get(kind)] or ["content"]
+                (kind,) = [kind for kind in KINDS if entry.get(kind) is not None and entry[kind] is not False]
                 kept = bool(entry.get("only_if_missing")) or kind == "created_by"
                 self.write({"role": role, "path": entry["path"], "kind": kind, "kept": kept})
             for unit in arguments["units"]:
