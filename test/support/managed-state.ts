@@ -120,7 +120,7 @@ export const damages = {
     command: (path: string) => `echo '# back again' > '${path}'`,
   },
   'given away': {
-    applies: ({ kind, kept }: ManagedFile) => !['link', 'absent', 'block'].includes(kind) && !kept,
+    applies: ({ kind, kept }: ManagedFile) => !['link', 'absent'].includes(kind) && !kept,
     command: (path: string) => `chown nobody:nogroup '${path}'`,
   },
   'open to all': {

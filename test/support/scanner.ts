@@ -11,7 +11,7 @@ export class Scanner {
 
   /** Boots the machine, always with the newer Debian, whose tools know more. */
   static async start(session: Rehearsal, name: string): Promise<Scanner> {
-    const machine = await session.startHost({ os: 'debian13', name, adminUser: 'root' });
+    const machine = await session.startHost({ os: 'debian13', name, adminUser: 'admin' });
     const scanner = new Scanner(machine);
     await scanner.run(
       'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends nmap testssl.sh ssh-audit bsdextrautils curl procps >/dev/null',
