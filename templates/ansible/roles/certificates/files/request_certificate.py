@@ -1,12 +1,14 @@
 """
 Asks the certificate authority for the site's certificate, if it can succeed.
 
-A validation that fails is not free: Let's Encrypt answers no more for a name after five of them within an hour
-(https://letsencrypt.org/docs/rate-limits/). So the host first does what the authority is going to do: it looks the
-names up in the DNS and fetches a file from itself by each address that it finds. What /etc/hosts says does not count,
-because the authority does not see it. After several refusals it waits, whatever the reason was.
+A validation that fails is not free: Let's Encrypt answers no more for a name after five of them within an
+hour (https://letsencrypt.org/docs/rate-limits/). So the host first does what the authority is going to do: it
+looks the names up in the DNS and fetches a file from itself by each address that it finds. What /etc/hosts
+says does not count, because the authority does not see it. After several refusals it waits, whatever the
+reason was.
 
-Prints one object of JSON: whether the authority was asked, whether there is a certificate now, and the reason if not.
+Prints one object of JSON: whether the authority was asked, whether there is a certificate now, and the reason
+if not.
 """
 
 import argparse
@@ -259,12 +261,14 @@ class Refusals:
         if len(recent) >= MOST_REFUSALS:
             again = time.strftime("%H:%M UTC", time.gmtime(min(recent) + REFUSAL_SECONDS))
             raise NotAskedError(
-                f"it has refused {len(recent)} times within an hour, and authorities lock out who goes on asking; "
-                f"it is asked again after {again}"
+                f"it has refused {len(recent)} times within an hour, and authorities lock out who goes on "
+                f"asking; it is asked again after {again}"
             )
 
 
-NOISE = re.compile(r"(Ask for help|See the logfile|Saving debug log|Hint:|Some challenges|The Certificate Auth)")
+NOISE = re.compile(
+    r"(Ask for help|See the logfile|Saving debug log|Hint:|Some challenges|The Certificate Auth)"
+)
 
 
 def reason_in(output):
@@ -275,7 +279,7 @@ def reason_in(output):
 
 
 def was_refused(output):
-    """Whether the authority has looked and said no. Without a connection, say, nothing was counted anywhere."""
+    """Whether the authority has looked and said no. Without a connection, say, nothing was counted."""
     return "Detail: " in output or "rateLimited" in output or "too many" in output
 
 

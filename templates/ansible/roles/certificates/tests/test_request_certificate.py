@@ -194,7 +194,7 @@ class RequestTest(unittest.TestCase):
             self.assertEqual(refused["reason"], "203.0.113.9: Invalid response")
         waiting = self.obtain()
         self.assertFalse(waiting["asked"])
-        self.assertRegex(waiting["reason"], r"refused 3 times within an hour.*asked again after \d\d:\d\d UTC")
+        self.assertRegex(waiting["reason"], r"refused 3 times within .*asked again after \d\d:\d\d UTC")
         self.assertEqual(len(self.asked()), 3)
         # For other names or another authority that does not count, nor does it an hour later.
         self.assertTrue(self.obtain("--domain=www.example.com", "--server=https://other.example")["asked"])

@@ -2,9 +2,9 @@
 """
 Restarts a RabbitMQ that runs and serves nobody.
 
-After a disk was full it can stay so: systemd sees a process that is well, while every client is turned away at once.
-A timer runs this each minute. It restarts the broker only if that is refused several times, and there is room on the
-disk again: without room it would be no better afterwards.
+After a disk was full it can stay so: systemd sees a process that is well, while every client is turned away
+at once. A timer runs this each minute. It restarts the broker only if nobody is served several times in a
+row, and there is room on the disk again: without room it would be no better afterwards.
 """
 
 import shutil
@@ -57,7 +57,7 @@ def main():
         if attempt < TRIES - 1:
             time.sleep(PAUSE_SECONDS)
     if shutil.disk_usage(DIRECTORY).free < ROOM_BYTES:
-        sys.exit(f"{UNIT} turns clients away, and {DIRECTORY} has no room: it is restarted when there is some")
+        sys.exit(f"{UNIT} turns clients away, and {DIRECTORY} has no room for a restart")
     print(f"{UNIT} runs and turns clients away: restarting it", flush=True)
     subprocess.run(["systemctl", "restart", "--no-block", UNIT], check=True)
 
