@@ -177,6 +177,12 @@ export default class HostGenerator extends PublishingGenerator {
       this.#host = host;
       if (host) this.giveBackAtTheEnd(() => host.connection.close());
       const publication = gitHub && (await this.preparePublication(gitHub, this.#project));
+      if (publication?.prepared.found.state === 'absent') {
+        throw usageError(
+          `${project.title} is not on GitHub yet`,
+          'Publish it first with yo goboot:github, or leave GitHub alone with --skip-github.',
+        );
+      }
       this.#prepared = publication?.prepared;
       this.#extension = await extensionOf({
         projectRoot: root,

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import { useGitHub } from '../support/github/clients.ts';
 import { git, projectFile, scaffold } from '../support/scaffold.ts';
 import type { Terminal } from '../support/terminal.ts';
 import { Workplace } from '../support/workplace.ts';
+
+const server = useGitHub();
 
 async function answer(terminal: Terminal, question: string, text = ''): Promise<void> {
   await terminal.waitFor(question);
@@ -56,4 +59,35 @@ test('words for manage.py reach it as they are, and help is help', async () => {
   expect(unknown.exitCode).toBe(2);
   const help = await place.yo(['goboot:host', '--help'], { cwd: 'shop' });
   expect(help.stdout).toContain('--basic-auth');
+});
+
+test('an environment of a published project comes to GitHub, also in a second attempt', async () => {
+  const place = new Workplace();
+  await scaffold(place, { args: [`--github-url=${server().url}`] });
+  const options = { cwd: 'shop', env: { GH_TOKEN: server().token('classic', 'pro-user') } };
+  const add = ['goboot:host', '--domain=staging.shop.example.com', '--skip-deploy', '--yes'];
+  const early = await place.yo(add, options);
+  expect(early.stderr).toContain('not on GitHub yet');
+  expect(early.exitCode).toBe(2);
+  expect(await git(place, 'status', '--porcelain')).toBe('');
+
+  expect(await place.yo(['goboot:github', '--yes'], options)).toMatchObject({ exitCode: 0 });
+  server().fail({ method: 'PUT', path: /environments\/staging\/secrets/, with: 403 });
+  const failed = await place.yo(add, options);
+  expect(failed.exitCode).toBe(1);
+  expect(failed.stderr).toContain('To go on: yo goboot:host --resume --environment staging --skip-deploy.');
+  expect(failed.stderr).not.toContain('--undo');
+
+  server().heal();
+  const resumed = await place.yo(
+    [...add.filter((word) => !word.startsWith('--domain')), '--resume'],
+    options,
+  );
+  expect(resumed.exitCode, resumed.stderr).toBe(0);
+  const repository = server().repository('pro-user/shop');
+  const { production, staging } = repository?.environments ?? {};
+  expect(staging?.secrets.DEPLOY_SSH_KEY).toMatch(/PRIVATE KEY/);
+  expect(staging?.secrets.DEPLOY_SSH_KEY).not.toBe(production?.secrets.DEPLOY_SSH_KEY);
+  expect(repository?.commits[0]?.sha).toBe((await git(place, 'rev-parse', 'HEAD')).trim());
+  expect(await git(place, 'status', '--porcelain')).toBe('');
 });

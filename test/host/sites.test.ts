@@ -52,7 +52,7 @@ async function stateOf(...names: string[]): Promise<string> {
   const files = ['/usr/local/sbin/$s-*', '/etc/systemd/system/$s-*', '/etc/nginx/*/$s*', '/etc/*.d/$s*'];
   return onHost(`for s in ${names.join(' ')}; do
     find ${[...trees, ...files].join(' ')} -printf '%p %l %M %u %g %T@ %s\\n' | sort
-    systemctl show --property=Id,MainPID,ExecMainStartTimestampMonotonic "$s-*" | paste -sd ' '
+    systemctl show --property=Id,MainPID,ExecMainStartTimestampMonotonic "$s-web@*" "$s-worker@*" "$s-beat" "$s-memcached" | paste -sd ' '
   done
   systemctl show --property=Id,MainPID,ExecMainStartTimestampMonotonic nginx 'postgresql@*' rabbitmq-server postfix`);
 }
