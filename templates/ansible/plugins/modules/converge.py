@@ -437,7 +437,7 @@ PROPERTIES = (
     "ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestampMonotonic,StateChangeTimestampMonotonic"
 )
 
-# When systemd has last read its configuration: asked to, which it has not been since the host started, or at that start.
+# When systemd has last read its configuration: when it was asked to, or else when the host started.
 LOAD_TIMES = ("UnitsLoadTimestampMonotonic", "UnitsLoadStartTimestampMonotonic")
 
 
