@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, inject, test } from 'vitest';
+import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { projectPaths } from '../../lib/paths.ts';
 import { defaultEnvironment, siteName } from '../../lib/project.ts';
@@ -78,6 +79,69 @@ describe('The playbooks', () => {
       if (/^#!.*\b(ba|da)?sh\b/.test(firstLine)) scripts.push(path);
     }
     if (scripts.length > 0) await expectSuccess('shellcheck', scripts, { cwd: project });
+  });
+});
+
+describe('The sizes of the services', () => {
+  const cwd = join(inject('renderedProjects').shop, projectPaths.ansible);
+  const names = [
+    ...['application_web_workers', 'application_web_threads', 'application_worker_processes'],
+    ...['postgresql_shared_buffers', 'postgresql_work_mem', 'rabbitmq_memory_high_watermark_mib'],
+  ];
+
+  /** What the roles make of hosts that tell so many processors and so many MiB of memory, and of variables. */
+  async function sizesOn(
+    hosts: { processors: number; memory: number; variables?: Record<string, unknown> }[],
+  ): Promise<unknown[][]> {
+    const directory = await mkdtemp(join(tmpdir(), 'sizes-'));
+    onTestFinished(() => rm(directory, { recursive: true, force: true }));
+    const file = (index: number) => join(directory, `${index}.json`);
+    const roles = ['application', 'postgresql', 'rabbitmq'].map((role) => `roles/${role}/defaults/main.yml`);
+    const plays = hosts.map(({ processors, memory, variables }, index) => ({
+      hosts: 'localhost',
+      gather_facts: false,
+      vars_files: [...roles, 'roles/operating_system/vars/main.yml'].map((path) => join(cwd, path)),
+      vars: { operating_system_answer: { stdout_lines: ['', '', '', '', '', `${processors}`, `${memory}`] } },
+      tasks: [
+        {
+          'ansible.builtin.copy': {
+            dest: file(index),
+            content: `{{ [${names.join(', ')}] | to_json }}`,
+            mode: '0600',
+          },
+          vars: variables ?? {},
+        },
+      ],
+    }));
+    const playbook = join(directory, 'playbook.json');
+    await writeFile(playbook, JSON.stringify(plays));
+    await expectSuccess(
+      'ansible-playbook',
+      ['--inventory', 'localhost,', '--connection', 'local', playbook],
+      { cwd },
+    );
+    return Promise.all(hosts.map(async (_, index) => JSON.parse(await readFile(file(index), 'utf8'))));
+  }
+
+  test("follow the host's processors and memory, and the inventory", async () => {
+    expect(
+      await sizesOn([
+        // Servers say a little less than they are sold with.
+        { processors: 1, memory: 481 },
+        { processors: 1, memory: 961 },
+        { processors: 2, memory: 1963 },
+        { processors: 4, memory: 7941 },
+        { processors: 16, memory: 64_000 },
+        { processors: 16, memory: 64_000, variables: { application_web_workers: 20 } },
+      ]),
+    ).toEqual([
+      [1, 4, 1, '64MB', '4MB', 192],
+      [2, 4, 2, '128MB', '4MB', 256],
+      [2, 4, 2, '256MB', '8MB', 512],
+      [4, 4, 4, '992MB', '31MB', 1984],
+      [8, 4, 8, '4096MB', '32MB', 2048],
+      [20, 4, 8, '4096MB', '32MB', 2048],
+    ]);
   });
 });
 

@@ -62,6 +62,8 @@ class CallbackModule(CallbackBase):
         self._write("failed", name=_task_name(result), message=message)
 
     def v2_runner_on_unreachable(self, result):
+        if _task(result).ignore_unreachable:
+            return
         self._write("unreachable", name=_task_name(result), message=str(_values(result).get("msg", "")))
 
     def v2_playbook_on_stats(self, stats):

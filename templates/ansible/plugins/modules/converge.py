@@ -437,6 +437,9 @@ PROPERTIES = (
     "ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestampMonotonic,StateChangeTimestampMonotonic"
 )
 
+# When systemd has last read its configuration: when it was asked to, or else when the host started.
+LOAD_TIMES = ("UnitsLoadTimestampMonotonic", "UnitsLoadStartTimestampMonotonic")
+
 
 def changed_at(path: str) -> float:
     """When a file was last written, or what a link points to; 0 if there is none."""
@@ -480,8 +483,9 @@ class Units:
         mine = [path for path in files if path.startswith(UNIT_DIRECTORY)]
         if not mine and not self.states:
             return
-        loaded = properties(run(["systemctl", "show", "--property=UnitsLoadTimestampMonotonic"]))
-        is_newer = any(changed_at(path) > since(loaded, "UnitsLoadTimestampMonotonic") for path in mine)
+        loaded = properties(run(["systemctl", "show", f"--property={','.join(LOAD_TIMES)}"]))
+        last = max(since(loaded, name) for name in LOAD_TIMES)
+        is_newer = any(changed_at(path) > last for path in mine)
         if is_newer or any(state["NeedDaemonReload"] == "yes" for state in self.states.values()):
             self.act([], "daemon-reload")
             if not self.outcome.check_mode:

@@ -18,8 +18,9 @@ SELECT format('ALTER DATABASE %I OWNER TO %I', :'site', :'site')
 FROM pg_database
 WHERE datname = :'site' AND pg_get_userbyid(datdba) <> :'site' \gexec
 
--- By default every role may connect to every database.
-SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname)
+-- By default every role may connect to every database. The rules of the server refuse the site all but its own one,
+-- also the two that every server has; this is the second lock.
+SELECT format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', datname)
 FROM pg_database
-WHERE datname = :'site'
+WHERE datname IN (:'site', 'postgres', 'template1')
   AND (has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')) \gexec
