@@ -15,7 +15,11 @@ function randomSecret(): string {
 
 /** The secrets that every site has, freshly made; the names are those of the playbooks' variables. */
 export function newSiteSecrets(): Record<string, string> {
-  return { vault_secret_key: randomSecret(), vault_broker_password: randomSecret() };
+  return {
+    vault_secret_key: randomSecret(),
+    vault_broker_password: randomSecret(),
+    vault_backup_password: randomSecret(),
+  };
 }
 
 /** Encrypts variables as an Ansible Vault file of format 1.1. */

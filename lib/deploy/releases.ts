@@ -1,4 +1,5 @@
 import { usageError } from '../errors.ts';
+import { alignedRows } from '../terminal/format.ts';
 import { quoted } from '../validate.ts';
 import { type ReleaseEvent, type ReleaseRun, runReleaseCommand, throwOnFailure } from './release-command.ts';
 
@@ -93,13 +94,7 @@ export function releaseTable(releases: readonly Release[]): string[] {
       notes(release),
     ]),
   ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return alignedRows(rows);
 }
 
 function notes({ message, migrations, dump }: Release): string {

@@ -36,7 +36,7 @@ def parser() -> Parser:
                 metavar="SECONDS",
                 help="wait so long for another run to end",
             )
-        if works and places:
+        if places:
             command.add_argument("--place", choices=(FIRST, SECOND), default="", help="default: both")
         command.add_argument("--json", action="store_true", help="report one JSON object per line")
         return command
@@ -48,9 +48,11 @@ def parser() -> Parser:
         "backup", nargs="?", type=identifier, default="", metavar="BACKUP", help="default: the newest"
     )
     command.add_argument("--accept-loss", action="store_true", help="lose what has been written since")
-    add("list", "show the backups in all places", works=False)
-    add("prepare", "open the repositories in all places, and make those that are missing", works=False)
-    command = add("report-failure", "write to the administrator that a unit has failed", works=False)
+    add("list", "show the backups in all places", works=False, places=False)
+    add("prepare", "open the repositories, and make those that are missing", works=False)
+    command = add(
+        "report-failure", "write to the administrator that a unit failed", works=False, places=False
+    )
     command.add_argument(
         "run", type=token, metavar="RUN", help="run-first, run-second, drill-first or drill-second"
     )

@@ -187,17 +187,14 @@ def show_list(site: Site, settings: BackupSettings, reporter: Reporter) -> int:
     return 0
 
 
-def prepare(site: Site, settings: BackupSettings, reporter: Reporter) -> int:
-    """Opens the repositories in all places, and makes those that are missing: what provisioning does."""
+def prepare(site: Site, settings: BackupSettings, reporter: Reporter, place: str = "") -> int:
+    """Opens the repositories, and makes those that are missing: what provisioning does."""
     with locked(site, "provision", "preparation of the backups", 600, lock=site.backup_lock):
         job = Job(site, settings, Request("prepare", "provision"), reporter)
-        if SECOND in job.repositories:
+        asked = [place] if place else list(job.repositories)
+        if SECOND in asked:
             require_mounted(site, job.second)
-        made = [
-            job.repositories[place].location
-            for place in job.repositories
-            if making.make_if_missing(job, place)
-        ]
+        made = [job.repositories[each].location for each in asked if making.make_if_missing(job, each)]
     reporter.result(
         "made" if made else "ready", f"made {', '.join(made)}" if made else "all places are ready"
     )
@@ -242,7 +239,7 @@ def execute(site: Site, arguments: argparse.Namespace, reporter: Reporter) -> in
     if arguments.command == "list":
         return show_list(site, settings, reporter)
     if arguments.command == "prepare":
-        return prepare(site, settings, reporter)
+        return prepare(site, settings, reporter, arguments.place)
     if arguments.command == "report-failure":
         return report_failure(site, settings, arguments.run, reporter)
     request = Request.of(arguments)

@@ -22,7 +22,7 @@ from .job import DUMP, MANIFEST, Contents, Job
 from .settings import SECOND, require_mounted
 
 # Of the uploads, so many are restored, of at most so many bytes each.
-SAMPLE_FILES = 20
+SAMPLE_FILES = 10
 SAMPLE_BYTES = 64 * MIB
 
 
@@ -111,12 +111,11 @@ def sample(job: Job) -> str:
     files = [node for node in repository.files(job.snapshot, job.site.media) if node["type"] == "file"]
     small = [node for node in files if node.get("size", 0) <= SAMPLE_BYTES]
     chosen: list[dict[str, Any]] = random.sample(small, min(SAMPLE_FILES, len(small)))
-    restored = job.scratch / "uploads"
-    if chosen:
-        repository.restore(job.snapshot, [Path(node["path"]) for node in chosen], restored)
+    target = job.scratch / "upload"
     for node in chosen:
-        path = restored / node["path"].lstrip("/")
-        size = path.stat().st_size if path.is_file() else "no"
+        repository.write_file(job.snapshot, Path(node["path"]), target)
+        size = target.stat().st_size
+        target.unlink()
         if size != node.get("size", 0):
             raise ReleaseError(
                 f"{node['path']} of {job.backup.id} has {size} bytes, not {node.get('size', 0)}"
