@@ -395,7 +395,15 @@ export const switches = {
     flag: 'with-db',
     description: 'With --rollback: restore the data from before the migrations since then',
   },
-  acceptLoss: { flag: 'accept-loss', description: 'With --with-db: lose what was written since' },
+  acceptLoss: {
+    flag: 'accept-loss',
+    description: 'With --with-db, or to restore a backup: lose what was written since',
+  },
+  place: {
+    flag: 'place',
+    value: 'PLACE',
+    description: 'Where backups are kept: first, on the server, or second; both unless given',
+  },
   discardHotFix: {
     flag: 'discard-hot-fix',
     description: 'Deploy although the live release was changed on the server',

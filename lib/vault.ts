@@ -25,6 +25,7 @@ export function newSiteSecrets({
   return {
     vault_secret_key: randomSecret(),
     vault_broker_password: randomSecret(),
+    vault_backup_password: randomSecret(),
     ...(basicAuthUser && { vault_basic_auth_password: randomSecret(visitorPasswordCharacters) }),
   };
 }

@@ -21,6 +21,7 @@ all_packages=(
   jq                                          # what the workflows find on GitHub's machines
   chromium fonts-dejavu-core                  # looking at pages
   postgresql rabbitmq-server memcached        # services for the tests of a rendered project
+  restic                                      # backups
 )
 
 as_root() {

@@ -10,7 +10,7 @@ import { temporaryDirectory } from './support/temporary-directory.ts';
 
 test('secrets are long, differ from each other and from run to run', () => {
   const values = [...Object.values(newSiteSecrets()), ...Object.values(newSiteSecrets())];
-  expect(new Set(values).size).toBe(4);
+  expect(new Set(values).size).toBe(6);
   for (const value of values) expect(value).toMatch(/^[A-Za-z0-9_-]{50}$/);
 });
 

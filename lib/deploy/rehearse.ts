@@ -114,6 +114,8 @@ export async function rehearse(session: Rehearsal, options: RehearseOptions): Pr
       variables: {
         acme_directory_url: acme.directoryUrl,
         acme_certificate_authority_file: acme.tlsAuthorityPath,
+        // What a rehearsal backs up must not get among the backups of the real site.
+        backups_second_place: '',
         ...(await packageIndexSettings()),
       },
       cancelSignal: options.cancelSignal,

@@ -38,13 +38,20 @@ export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What a shell on the host has to be told to run the release command of a site. */
-export function releaseCommandLine(site: string, words: readonly string[]): string {
-  return ['sudo', '-n', `/usr/local/sbin/${site}-release`, ...words].map(shellWord).join(' ');
+/** The names under which the program of a site on its host is started. */
+export type HostProgram = 'release' | 'backup';
+
+/** What a shell on the host has to be told to run the release command of a site, or its backup command. */
+export function releaseCommandLine(
+  site: string,
+  words: readonly string[],
+  program: HostProgram = 'release',
+): string {
+  return ['sudo', '-n', `/usr/local/sbin/${site}-${program}`, ...words].map(shellWord).join(' ');
 }
 
 /**
- * Runs the release command of a site over SSH and returns what it reported, whatever its outcome. On the host it goes
+ * Runs the release command of a site, or its backup command, over SSH and returns what it reported, whatever its outcome. On the host it goes
  * on by itself when the connection breaks.
  *
  * Throws a GobootError when it could not be run, or ended without a result.
@@ -54,12 +61,16 @@ export async function runReleaseCommand(
   words: readonly string[],
   {
     onEvent = () => {},
+    program = 'release',
     ...how
-  }: Omit<StreamOptions, 'onLine'> & { onEvent?: (event: ReleaseEvent) => void } = {},
+  }: Omit<StreamOptions, 'onLine'> & {
+    onEvent?: (event: ReleaseEvent) => void;
+    program?: HostProgram;
+  } = {},
 ): Promise<ReleaseRun> {
   const { site, host } = environment;
   const events: ReleaseEvent[] = [];
-  const command = releaseCommandLine(site, [...words, '--json']);
+  const command = releaseCommandLine(site, [...words, '--json'], program);
   const { exitCode, stderr, connectionError } = await connection.stream(command, {
     ...how,
     onLine(line) {
@@ -85,7 +96,7 @@ export async function runReleaseCommand(
     );
   }
   const reason = stderr.trim().split('\n').at(-1) || `exit status ${exitCode}`;
-  throw new GobootError(`The release command of ${site} cannot run on ${host.address}: ${reason}`, {
+  throw new GobootError(`The ${program} command of ${site} cannot run on ${host.address}: ${reason}`, {
     remedy: 'Provision the host again: yo goboot:deploy --provision',
   });
 }

@@ -121,7 +121,7 @@ test('yo goboot takes an idea to a live site', async () => {
   expect(others).toEqual({ ANSIBLE_VAULT_PASSWORD: password });
   const keyLine = deployKey.split('\n')[1] as string;
   const secrets = [token, keyLine, password, ...Object.values(await vaultVariables(place))];
-  expect(secrets).toHaveLength(5);
+  expect(secrets).toHaveLength(6);
   const logs = (await place.run(['sh', '-c', 'cat .ansible/logs/*'], { cwd: 'shop' })).stdout;
   expect(logs).toContain('PLAY RECAP');
   expect(commandLines).toContain('ansible-playbook');

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from .backups.status import backup_state
 from .databases import how_to_look_at
 from .dumps import release_of_dump
 from .errors import EXIT_FAILED, LockedError, ReleaseError, UsageError, unexpected
@@ -132,7 +133,13 @@ TRANSACTIONS: dict[str, Callable[[Transaction], Outcome]] = {
 }
 
 
-def transact(site: Site, request: Request, reporter: Reporter, parent: str | None = None) -> int:
+def transact(
+    site: Site,
+    request: Request,
+    reporter: Reporter,
+    parent: str | None = None,
+    operations: Mapping[str, Callable[[Transaction], Outcome]] = TRANSACTIONS,
+) -> int:
     """
     Does one transaction under the lock, reports and records how it ended, and returns the exit
     status.
@@ -149,7 +156,7 @@ def transact(site: Site, request: Request, reporter: Reporter, parent: str | Non
     try:
         with locked(site, request.by, request.command, request.wait, when_busy), stopped_by_signals():
             transaction = Transaction(site, request, reporter, parent)
-            outcome = TRANSACTIONS[request.command](transaction)
+            outcome = operations[request.command](transaction)
     except Exception as error:  # whatever it is: it is reported and recorded, and perform() has cleaned up
         failure = error if isinstance(error, ReleaseError) else unexpected(error)
         status, detail = failure.exit_status, failure.detail
@@ -290,8 +297,11 @@ def show_status(site: Site, reporter: Reporter) -> int:
     maintenance, visitors = maintenance_of(site)
     lines.append(f"visitors  {visitors}")
     warm = bool(target and is_warm(site, target))
+    backups, wrong, runs = backup_state(site)
     going_back = f"would go to {target.id}{', which is warm' if warm else ''}" if target else ""
     lines.append(f"rollback  {going_back or 'nothing to go back to'}")
+    if backups:
+        lines.append(f"backups   {'; '.join([backups, *wrong])}")
     if changed:
         lines.append(f"hot fixes {', '.join(changed)}")
     if owner:
@@ -309,6 +319,7 @@ def show_status(site: Site, reporter: Reporter) -> int:
         hot_fixes=changed or None,
         provisioned=provisioned,
         maintenance=maintenance,
+        backups={"problems": wrong, "runs": runs} if backups else None,
         locked=owner or None,
     )
     return 0

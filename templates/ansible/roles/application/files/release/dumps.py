@@ -41,16 +41,19 @@ def dumps(site: Site) -> list[Path]:
     return sorted(site.backups.glob(f"{BEFORE}*{SUFFIX}"))
 
 
-def dump(site: Site, path: Path) -> None:
-    """Writes a dump of the site's database that is known to be complete, or nothing."""
+def dump(site: Site, path: Path, *options: str, expected: dict[str, str] | None = None) -> None:
+    """
+    Writes a dump of the site's database that is known to be complete, or nothing. `options` are
+    pg_dump's; `expected` are the tables that it must hold, those of now unless they are given.
+    """
     temporary = path.with_suffix(".tmp")
     temporary.unlink(missing_ok=True)
     try:
         # Side by side, because none of them keeps more than one processor busy.
         with explained(site), concurrent.futures.ThreadPoolExecutor() as pool:
             smallest = pool.submit(size_of_schema, site, path.with_suffix(".schema"))
-            expected = tables(site, site.name)
-            write_dump(site, temporary)
+            expected = tables(site, site.name) if expected is None else expected
+            write_dump(site, temporary, *options)
             smallest.result()
         verify(temporary, expected, smallest.result())
         temporary.rename(path)

@@ -22,7 +22,9 @@ from .site import SITE_NAME, Config, Site
 AT_ONCE = ("list", "status", "manage", "start", "retire")
 
 
-def in_unit_of_its_own(site: Site, arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def in_unit_of_its_own(
+    site: Site, arguments: argparse.Namespace, words: Sequence[str], purpose: str = "release"
+) -> int:
     """
     Runs what changes the site in a systemd unit, so that a connection that breaks cannot cut it in
     half.
@@ -39,7 +41,7 @@ def in_unit_of_its_own(site: Site, arguments: argparse.Namespace, words: Sequenc
         elif not archive.is_file():
             raise UsageError(f"there is no archive {arguments.archive}")
         said_last.append(f"--archive={archive}")
-    unit = unit_name(site, "release")
+    unit = unit_name(site, purpose)
     program = [
         sys.executable,
         "-IB",
@@ -74,16 +76,26 @@ def store_upload(site: Site) -> Path:
         raise ReleaseError(f"cannot store the archive in {site.releases}: {error.strerror}") from None
 
 
-def config_path(arguments: argparse.Namespace) -> Path:
+def site_of(arguments: argparse.Namespace, suffix: str) -> Site:
     """
-    The configuration file: as given, or that of the site whose name this program was started by.
+    The site of the configuration file: as given, or that of the site whose name this program was
+    started by.
     """
-    if arguments.config:
-        return arguments.config
-    site = Path(sys.argv[0]).name.removesuffix("-release")
-    if not SITE_NAME.fullmatch(site):
-        raise UsageError(f"started as {Path(sys.argv[0]).name}, not as <site>-release: give --config FILE")
-    return Path("/etc", site, "release.json")
+    path = arguments.config
+    if not path:
+        site = Path(sys.argv[0]).name.removesuffix(f"-{suffix}")
+        if not SITE_NAME.fullmatch(site):
+            raise UsageError(
+                f"started as {Path(sys.argv[0]).name}, not as <site>-{suffix}: give --config FILE"
+            )
+        path = Path("/etc", site, "release.json")
+    return Site.on_this_host(Config.read(path))
+
+
+def require_root() -> None:
+    """Raises ReleaseError for everybody else."""
+    if os.geteuid() != 0:
+        raise ReleaseError(f"{Path(sys.argv[0]).name} must be run as root: use sudo")
 
 
 def execute(words: Sequence[str], reporter: Reporter) -> int:
@@ -95,9 +107,8 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
     arguments = parser().parse_args(words)
     if remote:
         refuse_local_options(arguments)
-    if os.geteuid() != 0:
-        raise ReleaseError(f"{Path(sys.argv[0]).name} must be run as root: use sudo")
-    site = Site.on_this_host(Config.read(config_path(arguments)))
+    require_root()
+    site = site_of(arguments, "release")
     asks = arguments.command == "maintenance" and arguments.action == "status"
     if not (arguments.in_unit or asks or arguments.command in AT_ONCE):
         return in_unit_of_its_own(site, arguments, words)
@@ -131,6 +142,11 @@ def main(words: Sequence[str]) -> int:
     """The whole program. Errors become one line and an exit status."""
     reporter = Reporter(sys.stdout, as_json="--json" in words)
     try:
+        if Path(sys.argv[0]).name.endswith("-backup"):
+            # The same program under another name: what it shares with this one is changed in one step.
+            from .backups.main import execute as execute_backup
+
+            return execute_backup(words, reporter)
         return execute(words, reporter)
     except ReleaseError as failure:
         error = failure

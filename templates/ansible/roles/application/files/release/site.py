@@ -6,17 +6,16 @@ import contextlib
 import dataclasses
 import grp
 import hashlib
-import json
 import pwd
 import re
 from pathlib import Path
 from typing import NamedTuple
 
+from .configuration import REMEDY, read_settings
 from .errors import ReleaseError
 from .releases import RELEASE_ID, Release
 
 SITE_NAME = re.compile(r"[a-z][a-z0-9_]*-[a-z0-9][a-z0-9-]*")
-MAY_BE_ZERO = ("keep_warm_seconds",)
 DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -37,34 +36,13 @@ class Config:
     @classmethod
     def read(cls, path: Path) -> Config:
         """Reads and checks the file. Raises ReleaseError with what is wrong and what to do."""
-        remedy = "provision the host again"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ReleaseError(f"cannot read {path}: {error.strerror}: {remedy}") from None
-        except ValueError as error:
-            raise ReleaseError(f"{path} is not valid JSON ({error}): {remedy}") from None
-        if not isinstance(values, dict):
-            raise ReleaseError(f"{path} does not hold a JSON object: {remedy}")
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        for name, value in values.items():
-            if name not in fields:
-                raise ReleaseError(f"{path}: unknown setting {name!r}: {remedy}")
-            expected = fields[name].type
-            if type(value).__name__ != expected:
-                raise ReleaseError(f"{path}: {name} must be {expected}, not {value!r}: {remedy}")
-            smallest = 0 if name in MAY_BE_ZERO else 1
-            if isinstance(value, int) and value < smallest:
-                raise ReleaseError(f"{path}: {name} must be at least {smallest}, not {value}: {remedy}")
-        for name in ("site", "project_name", "domain"):
-            if name not in values:
-                raise ReleaseError(f"{path}: {name} is missing: {remedy}")
+        values = read_settings(cls, path, may_be_zero=("keep_warm_seconds",))
         if not SITE_NAME.fullmatch(values["site"]):
-            raise ReleaseError(f"{path}: {values['site']!r} is not a name of a site: {remedy}")
+            raise ReleaseError(f"{path}: {values['site']!r} is not a name of a site: {REMEDY}")
         if not values["project_name"].isidentifier():
-            raise ReleaseError(f"{path}: {values['project_name']!r} is not a Python package: {remedy}")
+            raise ReleaseError(f"{path}: {values['project_name']!r} is not a Python package: {REMEDY}")
         if not DOMAIN.fullmatch(values["domain"]):
-            raise ReleaseError(f"{path}: {values['domain']!r} is not a domain: {remedy}")
+            raise ReleaseError(f"{path}: {values['domain']!r} is not a domain: {REMEDY}")
         return cls(**values)
 
 
@@ -88,6 +66,7 @@ class Site:
     def __init__(self, config: Config, accounts: Accounts, root: Path = Path("/")) -> None:
         name = config.site
         self.config = config
+        self.root = root
         self.name = name
         self.accounts = accounts
         self.home = root / "srv" / name
@@ -108,6 +87,10 @@ class Site:
         self.maintenance = self.settings / "maintenance.conf"
         self.maintenance_lock = root / "run" / f"{name}-maintenance.lock"
         self.backups = root / "var/backups" / name
+        self.backup_settings = self.settings / "backup.json"
+        self.backup_credentials = self.settings / "backup.env"
+        self.backup_lock = root / "run" / f"{name}-backup.lock"
+        self.backup_cache = root / "var/cache" / f"{name}-backup"
         self.cache = root / "var/cache" / name
         self.log = root / "var/log" / name / "releases.jsonl"
         self.unit_files = root / "etc/systemd/system"
@@ -116,6 +99,7 @@ class Site:
         self.https_port = 443
         self.beat = f"{name}-beat.service"
         self.retire_timer = f"{name}-retire.timer"
+        self.memcached = f"{name}-memcached.service"
 
     @classmethod
     def on_this_host(cls, config: Config) -> Site:

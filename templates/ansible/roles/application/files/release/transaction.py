@@ -44,6 +44,10 @@ class Request(NamedTuple):
     # go back with the data too, and lose what has been written since
     with_db: bool = False
     accept_loss: bool = False
+    # the backup to restore, or "" for the newest
+    backup: str = ""
+    # where backups are kept: "first", "second", or "" for both
+    place: str = ""
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Request:

@@ -9,11 +9,11 @@ from .examining import examine
 from .obtaining import choose_target, copy_live_release, unpack_release
 from .preparing import check_hot_fixes, check_room, tidy
 from .pruning import delete, prune
+from .repairing import repair
 from .restoring import (
     choose_dump,
     close_site,
     conclude,
-    repair,
     require_acceptance,
     restore_beside,
     swap,

@@ -15,7 +15,7 @@ from ..processes import release_of, systemctl, unit_instances
 from ..releases import BUILT, RELEASE_ID, Release
 from ..transaction import Transaction
 from ..warmth import warm_unit
-from .restoring import end_restoring
+from .repairing import end_what_was_begun
 from .virtual_environment import COMPLETE
 
 # Uploads whose command died before it could remove them.
@@ -28,7 +28,7 @@ def tidy(transaction: Transaction) -> str:
     """
     site, live = transaction.site, transaction.previous
     removed = 0
-    repaired = end_restoring(site, live)
+    repaired = end_what_was_begun(site, live)
     for directory in (site.home, site.releases, site.virtual_environments, site.static, site.cache):
         directory.mkdir(parents=True, exist_ok=True)
     for path in site.releases.iterdir():

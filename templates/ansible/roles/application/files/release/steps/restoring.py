@@ -20,7 +20,7 @@ from typing import NamedTuple
 from .. import databases
 from ..differences import Difference, differences
 from ..dumps import BEFORE, RESTORED, SUFFIX, dumps, release_of_dump
-from ..errors import ConfirmationNeededError, ReleaseError, Skipped, UsageError
+from ..errors import ConfirmationNeededError, ReleaseError, UsageError
 from ..files import require_room, sync_directory, write_atomically
 from ..messages import MIB, counted, last_lines, megabytes
 from ..postgresql import data_directory, database_size
@@ -221,14 +221,6 @@ def finish(site: Site, restoring: Restoring) -> str:
             databases.remove(site, name)
     mark(site).unlink(missing_ok=True)
     return restoring.replaced
-
-
-def repair(transaction: Transaction) -> str:
-    """Ends what a run that was killed has begun to restore."""
-    repaired = end_restoring(transaction.site, transaction.previous)
-    if not repaired:
-        raise Skipped("no database was being restored")
-    return repaired
 
 
 def end_restoring(site: Site, live: Release | None) -> str:
