@@ -7,7 +7,7 @@ import { run } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { git } from '../support/scaffold.ts';
-import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
+import { startTestHost, type TestHost } from '../support/test-host.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site that is closed and opened: the tests build on each other, in this order.
@@ -208,7 +208,6 @@ test('a deploy works meanwhile, proves the release from the host, and leaves the
     maintenance: { on: true, message },
   });
   await expectClosed();
-  await allowManyLogins(host);
 });
 
 test('the page needs nothing but nginx, and is there again after a reboot', async () => {

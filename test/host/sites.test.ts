@@ -8,7 +8,7 @@ import { openRehearsal, type Rehearsal, type RehearsalAcme } from '../../lib/reh
 import { type GitHub, startGitHub } from '../support/github/server.ts';
 import { giveTo } from '../support/normal-user.ts';
 import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
-import { allowManyLogins, startTestHost, type TestHost, testSystem } from '../support/test-host.ts';
+import { startTestHost, type TestHost, testSystem } from '../support/test-host.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // Three sites of two projects on one host: the tests build on each other, in this order.
@@ -100,7 +100,6 @@ beforeAll(async () => {
     '.',
   );
   expect(live.exitCode, live.output).toBe(0);
-  await allowManyLogins(host);
 });
 afterAll(async () => {
   await session?.close();
@@ -130,21 +129,17 @@ test('a second project comes to the same host, and the first does not notice', a
   await leavingAlone([production.site, staging.site], () =>
     yo(['goboot', 'blog', '--yes', '--skip-github', `--domain=${blog.domain}`, ...target()], '.'),
   );
-  await allowManyLogins(host);
 });
 
 test('a new commit goes to one environment, and a second provisioning changes nothing', async () => {
   const file = join(place.cwd, 'shop', 'templates/pages/home.html');
   writeFileSync(file, `${readFileSync(file, 'utf8')}{# changed #}\n`);
   await git(place, 'commit', '--quiet', '--all', '--message', 'Change the page');
-  // As the provisioning before has left it.
-  await host.rootShell('ufw limit 22/tcp');
   const { events } = await leavingAlone([production.site, blog.site], () =>
     yo(['goboot:deploy', '--environment', 'staging', '--provision', '--yes']),
   );
   const detail = events.find(({ event, name }) => event === 'step' && name === 'Provision the host')?.detail;
   expect(detail).toMatch(/, 0 changed$/);
-  await allowManyLogins(host);
 });
 
 describe('visitors', () => {
@@ -203,10 +198,8 @@ describe('www. before a domain', () => {
     );
     writeFileSync(file, text);
     await place.run(['git', 'commit', '--quiet', '--all', '--message', 'Change variables'], { cwd: project });
-    await host.rootShell('ufw limit 22/tcp');
     const result = await yo(['goboot:deploy', '--provision', '--yes'], project);
     expect(result.exitCode, result.output).toBe(0);
-    await allowManyLogins(host);
     return result;
   }
 
@@ -242,7 +235,6 @@ describe('www. before a domain', () => {
     const detail = again.events.find(({ event, name }) => event === 'step' && name === 'Provision the host');
     // The rule for logins is what the tests have changed.
     expect(detail?.detail).toMatch(/, 1 changed$/);
-    await allowManyLogins(host);
   });
 
   test('that the authority finds elsewhere does not keep the domain from its certificate', async () => {

@@ -4,7 +4,7 @@ import { fetchLivePage } from '../../lib/deploy/live.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { describeLatency, latencyBetween, openLoad } from '../support/load.ts';
 import { ProbeSite, readKept, type YoRun } from '../support/probe-site.ts';
-import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
+import { startTestHost, type TestHost } from '../support/test-host.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // Visitors, forms, requests of ten seconds and tasks all the time, while releases come and go. `npm run bench` does the
@@ -31,7 +31,6 @@ beforeAll(async () => {
   const { exitCode, output } = await site.deploy();
   expect(exitCode, output).toBe(0);
   site.yields = true;
-  await allowManyLogins(host);
 });
 afterAll(() => session?.close());
 

@@ -51,12 +51,4 @@ export async function startTestHost(
   };
 }
 
-/**
- * Lifts the limit of six logins in half a minute that provisioning sets: tests follow each other faster than people's
- * commands. The next provisioning that finds something to change sets it again.
- */
-export async function allowManyLogins(host: TestHost): Promise<void> {
-  await host.rootShell('ufw allow 22/tcp');
-}
-
 export { openRehearsal };
