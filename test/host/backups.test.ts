@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { shellWord } from '../../lib/deploy/release-command.ts';
 import { run } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
+import { encryptVariables } from '../../lib/vault.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { giveTo } from '../support/normal-user.ts';
 import { type S3Store, startS3Store } from '../support/s3-store.ts';
@@ -94,20 +95,9 @@ async function addressOfThisComputer(): Promise<string> {
 }
 
 async function addToVault(variables: Record<string, string>): Promise<void> {
-  const vault = (command: string) =>
-    place.run(
-      [
-        ...['uv', 'run', '--quiet', '--only-group', 'ansible', 'ansible-vault', command],
-        ...['--vault-password-file', 'vault_password', 'inventory/production/group_vars/all/vault.yml'],
-      ],
-      { cwd: 'shop/.ansible' },
-    );
-  await vault('decrypt');
-  const path = join(place.cwd, 'shop', inventory, 'vault.yml');
-  const lines = Object.entries(variables).map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`);
-  writeFileSync(path, `${readFileSync(path, 'utf8')}${lines.join('')}`);
-  await vault('encrypt');
-  expect(await vaultVariables(place)).toMatchObject(variables);
+  const password = projectFile(place, '.ansible/vault_password').trim();
+  const vault = await encryptVariables({ ...(await vaultVariables(place)), ...variables }, password);
+  writeFileSync(join(place.cwd, 'shop', inventory, 'vault.yml'), vault);
 }
 
 async function setSecondPlace(where: string): Promise<void> {

@@ -50,15 +50,18 @@ class BackupsTest(unittest.TestCase):
         self.site.backup_credentials.write_text(f'RESTIC_PASSWORD="{quoted}"\n')
         self.second = Path(tempfile.mkdtemp(dir=OTHER_DISK))
         self.addCleanup(shutil.rmtree, self.second)
-        self.configure(second_place=str(self.second / "repository"))
-        for template, place in zip(
-            templates(PASSWORD), places(self.site, self.settings).values(), strict=True
-        ):
-            shutil.copytree(template, place.location)
+        first, _ = templates(PASSWORD)
+        shutil.copytree(first, self.site.backups / "repository")
+        self.configure()
         self.sql("create table item (id int primary key, name text)")
         self.sql("insert into item select number, 'item ' || number from generate_series(1, 100) number")
         self.upload("photo.jpg", b"a photo")
         self.upload("deep/er/other [1].jpg", b"another")
+
+    def use_second_place(self):
+        _, second = templates(PASSWORD)
+        shutil.copytree(second, self.second / "repository")
+        self.configure(second_place=str(self.second / "repository"))
 
     def configure(self, **settings):
         self.site.backup_settings.write_text(json.dumps(settings))
@@ -100,7 +103,7 @@ class BackupsTest(unittest.TestCase):
         # Backups are named by the second.
         time.sleep(1 - time.time() % 1)
         self.succeed("run")
-        return self.listed()[0]["backup"]
+        return read_status(self.site)["run first"]["last_ok_backup"]
 
     def listed(self):
         self.succeed("list")
@@ -120,6 +123,7 @@ class BackupsTest(unittest.TestCase):
 
 class MakingTest(BackupsTest):
     def test_a_backup_is_in_both_places_and_tells_what_is_in_it(self):
+        self.use_second_place()
         name = self.back_up()
         (backup,) = self.listed()
         self.assertEqual(backup["places"], ["first", "second"])
@@ -133,6 +137,7 @@ class MakingTest(BackupsTest):
         )
 
     def test_it_can_be_read_with_restic_and_pg_restore_alone(self):
+        self.use_second_place()
         self.back_up()
         restic = ["restic", "--repo", self.settings.second_place, "--quiet"]
         target = self.host.root / "by-hand"
@@ -166,6 +171,7 @@ class MakingTest(BackupsTest):
         self.succeed("drill")
 
     def test_no_word_of_a_command_line_is_the_password(self):
+        self.use_second_place()
         seen = []
         real = subprocess.run
 
@@ -203,6 +209,7 @@ class MakingTest(BackupsTest):
         self.assertEqual(len(self.host.events()[-1]["problems"]), 1)
 
     def test_a_second_place_that_was_away_gets_what_it_missed(self):
+        self.use_second_place()
         away = self.second / "away"
         self.back_up()
         (self.second / "repository").rename(away)
@@ -234,29 +241,35 @@ class MakingTest(BackupsTest):
         self.assertEqual(self.repository().snapshots(), [])
 
 
+# Makes a backup, and is killed when it calls a function.
+DIE = """
+import os, signal, sys
+from pathlib import Path
+from release.backups import commands, making
+from release.backups.settings import BackupSettings
+from release.reporting import Reporter
+from release.site import Accounts, Config, Site
+from release.transaction import Request
+
+name, root, second_place, function = sys.argv[1:]
+owner, _, function = function.rpartition(".")
+owners = {"making": making, "Repository": making.Repository}
+setattr(owners[owner], function, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+site = Site(Config(name, "shop", "shop.example.com"), Accounts(*[os.getuid(), os.getgid()] * 2), Path(root))
+reporter = Reporter(sys.stdout, as_json=True)
+commands.perform(site, BackupSettings(second_place), Request("run", "tester"), reporter)
+"""
+
+
 class KilledTest(BackupsTest):
     def test_a_killed_run_leaves_nothing_that_counts_and_the_next_one_tidies_up(self):
+        self.use_second_place()
         self.back_up()
-        program = "import sys; from release.backups import commands, making; from release.site import *\n"
-        program += (
-            "from pathlib import Path; from release.reporting import Reporter\n"
-            "from release.transaction import Request; from release.backups.settings import BackupSettings\n"
-            "import os, signal\n"
-            "def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
-            "module, name = sys.argv[3].rsplit('.', 1)\n"
-            "owner = {'making': making, 'Repository': making.Repository}[module]\n"
-            "setattr(owner, name, die)\n"
-            "accounts = Accounts(*[os.getuid(), os.getgid()] * 2)\n"
-            f"site = Site(Config({SITE!r}, 'shop', 'shop.example.com'), accounts, Path(sys.argv[1]))\n"
-            "request = Request('run', 'tester')\n"
-            "commands.perform(site, BackupSettings(second_place=sys.argv[2]), request,\n"
-            "    Reporter(sys.stdout, as_json=True))\n"
-        )
         files = str(Path(__file__).resolve().parent.parent / "files")
         for place in ("making.rows_at", "Repository.add", "Repository.tag", "Repository.copy"):
             with self.subTest(place):
                 died = subprocess.run(
-                    [sys.executable, "-c", program, self.site.root, self.settings.second_place, place],
+                    [sys.executable, "-c", DIE, SITE, self.site.root, self.settings.second_place, place],
                     cwd=files,
                     stdout=subprocess.DEVNULL,
                     check=False,
@@ -315,18 +328,19 @@ class RotationTest(BackupsTest):
         repository = self.repository()
         source = self.site.backups / "one"
         source.write_text("x")
-        first = datetime.date(2026, 1, 1)
-        for number in range(250):
-            day = first + datetime.timedelta(days=number)
-            # Every day at the end, and once a week before.
-            if number >= 200 or day.isoweekday() == 7:
-                self.store(repository, f"{day:%Y%m%d}T031500Z", [source])
+        # Every day of two weeks, Sundays before that, and two days of each month before those.
+        last = datetime.date(2026, 9, 7)
+        days = [last - datetime.timedelta(days=number) for number in range(15)]
+        days += [datetime.date(2026, 8, day) for day in (2, 9, 16, 23)]
+        days += [datetime.date(2026, month, day) for month in range(2, 8) for day in (5, 26)]
+        for day in sorted(days):
+            self.store(repository, f"{day:%Y%m%d}T031500Z", [source])
         self.rotate()
         # The last of each: 2026-09-07 is a Monday, and the last day.
         days = [f"2026090{day}" for day in range(7, 0, -1)]
         # Sundays; the first two weeks are among the days.
         weeks = ["20260830", "20260823"]
-        months = ["20260831", "20260731", "20260628", "20260531", "20260426"]
+        months = ["20260831", "20260726", "20260626", "20260526", "20260426"]
         kept = [backup.id[:8] for backup in backups_in("first", repository)]
         self.assertEqual(kept, sorted({*days, *weeks, *months}, reverse=True))
 
@@ -355,6 +369,7 @@ class DrillTest(BackupsTest):
         )
 
     def test_a_damaged_repository_fails_it_in_both_places(self):
+        self.use_second_place()
         for place, directory in (("first", self.site.backups), ("second", self.second)):
             with self.subTest(place):
                 self.upload(f"large {place}", os.urandom(500_000))
@@ -441,6 +456,7 @@ class RestoreTest(BackupsTest):
         self.assertEqual(len(databases.replaced_databases(self.site)), 1)
 
     def test_a_named_backup_and_one_of_the_second_place_only(self):
+        self.use_second_place()
         first = self.back_up()
         self.sql("delete from item where id > 10")
         self.back_up()
