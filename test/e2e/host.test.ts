@@ -28,6 +28,7 @@ test('a conversation about a further environment offers what production has', as
   await answer(terminal, 'Private SSH key');
   await answer(terminal, 'SSH jump host');
   await answer(terminal, 'Name that visitors have to give', 'friends');
+  await answer(terminal, 'into your ~/.ssh/config', 'n');
   await terminal.waitFor('+Host shop-qa');
   await answer(terminal, 'Go ahead?');
   const { status, screen } = await terminal.waitForExit();
