@@ -23,7 +23,7 @@ export async function lynisIndex(
 /** What `systemd-analyze security` says of each running or timed unit that provisioning has described, by its name. */
 export async function unitExposure(host: Shell): Promise<Record<string, number>> {
   const text = await host.shell(
-    `units=$(grep --files-with-matches '^ExecStart=' /etc/systemd/system/*.service | xargs --max-args=1 basename)
+    `units=$(find /etc/systemd/system -maxdepth 1 -type f -name '*.service' -printf '%f\\n')
      for unit in $units; do
        case $unit in
          *@.service) names=$(systemctl list-units --plain --no-legend "\${unit%.service}*" | cut -d ' ' -f 1 | head -n 1) ;;
