@@ -117,7 +117,7 @@ export const damages = {
   },
   'there again': {
     applies: ({ kind }: ManagedFile) => kind === 'absent',
-    command: (path: string) => `echo '# back again' > '${path}'`,
+    command: (path: string) => `mkdir -p "$(dirname '${path}')" && echo '# back again' > '${path}'`,
   },
   'given away': {
     applies: ({ kind, kept }: ManagedFile) => !['link', 'absent'].includes(kind) && !kept,
@@ -140,7 +140,9 @@ export async function repair(
   damage: Damage,
 ): Promise<{ damaged: number; unrepaired: string[] }> {
   const { applies, command } = damages[damage];
-  const targets = managed.files.filter(applies);
+  // A block without a line makes no file.
+  const isThere = ({ kind, path }: ManagedFile) => kind === 'absent' || before[path] !== 'nothing';
+  const targets = managed.files.filter((file) => applies(file) && isThere(file));
   await site.shell(targets.map(({ path }) => command(path)).join('\n') || 'true');
   const broken = await fingerprint(site, managed);
   const untouched = targets.filter(({ path }) => before[path] === broken[path]).map(({ path }) => path);
