@@ -13,7 +13,7 @@ import {
 import { ScaffoldedSite } from '../../test/support/scaffolded-site.ts';
 import { Scanner } from '../../test/support/scanner.ts';
 import { recoverySeconds } from '../../test/support/site-health.ts';
-import { allowManyLogins, startTestHost } from '../../test/support/test-host.ts';
+import { startTestHost } from '../../test/support/test-host.ts';
 
 /** All that the report card says of one host. */
 export interface Examination {
@@ -66,7 +66,6 @@ export async function examine(os: RehearsalSystem, say: (text: string) => void):
     );
     say('ssh-audit');
     // It opens more connections than the firewall lets in within half a minute.
-    await allowManyLogins(host);
     const ssh = await scanner.sshFindings(host.address, host.port);
     say('testssl.sh');
     const tls = await scanner.tlsRating(site.domain, host.address, acme.rootCertificatePath);

@@ -114,6 +114,7 @@ test('its secrets are its own, under the password of the project', async () => {
   expect(Object.keys(staging ?? {})).toEqual([
     'vault_secret_key',
     'vault_broker_password',
+    'vault_backup_password',
     'vault_basic_auth_password',
   ]);
   expect(staging?.vault_secret_key).not.toBe(production?.vault_secret_key);

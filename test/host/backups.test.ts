@@ -9,7 +9,7 @@ import { sampleCommandLines } from '../support/command-lines.ts';
 import { giveTo } from '../support/normal-user.ts';
 import { type S3Store, startS3Store } from '../support/s3-store.ts';
 import { git, projectFile, scaffold, vaultVariables } from '../support/scaffold.ts';
-import { allowManyLogins, startTestHost, type TestHost } from '../support/test-host.ts';
+import { startTestHost, type TestHost } from '../support/test-host.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site that loses its host, and later the disk of the next one: the tests build on each other, in this order.
@@ -170,7 +170,6 @@ test('a site with the second place in a store is live, and its second provisioni
   await succeed(['goboot:deploy', '--yes']);
   const { events } = await succeed(['goboot:deploy', '--provision', '--yes']);
   expect(events.findLast(({ name }) => name === 'Provision the host')?.detail).toMatch(/, 0 changed$/);
-  await allowManyLogins(host);
 });
 
 test('a backup takes rows, uploads and sessions to the store, and no secret is seen anywhere', async () => {
@@ -258,7 +257,6 @@ test('on a fresh host the same site is back: rows, uploads, and who was logged i
   await host.stop();
   await moveTo(await startTestHost(session, 'backups-fresh'));
   await succeed(['goboot:deploy', '--yes']);
-  await allowManyLogins(host);
   expect(await visitAdmin()).toMatch(/\n302$/);
   expect((await listed()).map(({ places }) => places)).toEqual([['second'], ['second']]);
 
@@ -316,7 +314,6 @@ test('another disk can be the second place, and a site whose own disk lost every
   expect(refused.output).toContain('/mnt/copy/shop is on the same disk as the site: mount another one there');
   await onHost('mkdir -p /mnt/copy && mount -t tmpfs tmpfs /mnt/copy');
   await succeed(['goboot:deploy', '--provision', '--yes']);
-  await allowManyLogins(host);
   for (const name of ['run', 'drill']) {
     expect(await startUnit(name), name).toBe('success');
     expect(await unitResult(`${site}-backup-copy@${name}.service`), name).toBe('success');

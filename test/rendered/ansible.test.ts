@@ -75,10 +75,15 @@ describe('The playbooks', () => {
     for (const entry of await readdir(project, { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name);
       if (!entry.isFile() || /\/(\.venv|\.git)\//.test(path)) continue;
-      const [firstLine = ''] = (await readFile(path, 'utf8')).split('\n', 1);
-      if (/^#!.*\b(ba|da)?sh\b/.test(firstLine)) scripts.push(path);
+      const text = await readFile(path, 'utf8');
+      const [firstLine = ''] = text.split('\n', 1);
+      if (!/^#!.*\b(ba|da)?sh\b/.test(firstLine)) continue;
+      scripts.push(path);
+      // Shells see what an expression yields, so a word stands in for it.
+      const input = text.replaceAll(/\{\{.*?\}\}/gs, 'value');
+      await expectSuccess('shellcheck', ['-'], { cwd: project, input });
     }
-    if (scripts.length > 0) await expectSuccess('shellcheck', scripts, { cwd: project });
+    expect(scripts.length).toBeGreaterThan(0);
   });
 });
 
@@ -159,7 +164,7 @@ describe.each([
       { cwd },
     );
     expect(stderr).toMatch(/^Ran [1-9][0-9]* tests/m);
-  });
+  }, 900_000);
 });
 
 describe('The module that looks after files and services', () => {
