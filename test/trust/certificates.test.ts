@@ -10,6 +10,14 @@ import { sharedSite, type TrustedSite } from '../support/trusted-site.ts';
 let trusted: TrustedSite;
 beforeAll(async () => {
   trusted = await sharedSite();
+  // Other tests may have let the authority issue already.
+  const { site, acme } = trusted;
+  await acme.pointDomain(site.domain, new URL(acme.directoryUrl).hostname);
+  await site.shell(
+    `rm -rf /etc/letsencrypt/live/${site.name} /etc/letsencrypt/archive/${site.name} /etc/letsencrypt/renewal/${site.name}.conf`,
+  );
+  await site.provision();
+  await site.shell(`rm -f /etc/${site.name}/tls/refusals.json`);
 });
 
 const nginxProcess = () => trusted.site.shell('systemctl show --property=MainPID --value nginx.service');
