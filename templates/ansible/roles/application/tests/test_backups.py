@@ -588,6 +588,7 @@ class SettingsTest(Temporary):
 
     def test_a_backup_is_named_as_it_is_listed(self):
         self.assertEqual(parser().parse_args(["restore", "20260131T031500Z"]).backup, "20260131T031500Z")
+        self.assertEqual(Request.of(parser().parse_args(["restore", "--by=ada"])).backup, "")
         with self.assertRaisesRegex(UsageError, "is not like 20260131T031500Z"):
             parser().parse_args(["restore", "latest"])
 

@@ -44,9 +44,7 @@ def parser() -> Parser:
     add("run", "make a backup, and take it to the second place")
     add("drill", "restore the newest backup where it disturbs nobody, and compare")
     command = add("restore", "put a backup in the place of what is live; says first what would be lost")
-    command.add_argument(
-        "backup", nargs="?", type=identifier, default="", metavar="BACKUP", help="default: the newest"
-    )
+    command.add_argument("backup", nargs="?", type=identifier, metavar="BACKUP", help="default: the newest")
     command.add_argument("--accept-loss", action="store_true", help="lose what has been written since")
     add("list", "show the backups in all places", works=False, places=False)
     add("prepare", "open the repositories, and make those that are missing", works=False)
