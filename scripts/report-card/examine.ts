@@ -65,7 +65,6 @@ export async function examine(os: RehearsalSystem, say: (text: string) => void):
       `curl -sS -o /dev/null -w '%{http_code}' --resolve nobody.example.com:80:${host.address} http://nobody.example.com/ 2>&1 || true; echo; curl -sSk -o /dev/null --resolve nobody.example.com:443:${host.address} https://nobody.example.com/ 2>&1 || true`,
     );
     say('ssh-audit');
-    // It opens more connections than the firewall lets in within half a minute.
     const ssh = await scanner.sshFindings(host.address, host.port);
     say('testssl.sh');
     const tls = await scanner.tlsRating(site.domain, host.address, acme.rootCertificatePath);
