@@ -150,6 +150,38 @@ describe('The sizes of the services', () => {
   });
 });
 
+describe('The SSH server', () => {
+  const cwd = join(inject('renderedProjects').shop, projectPaths.ansible);
+
+  test.each([
+    ['203.0.113.7 ecdsa-sha2-nistp256 AAAA\n', true],
+    ['203.0.113.7 ecdsa-sha2-nistp256 AAAA\n203.0.113.7 ssh-ed25519 AAAA\n', false],
+    ['203.0.113.7 ssh-ed25519 AAAA\n', false],
+    [undefined, false],
+  ])('keeps its ECDSA key where known_hosts knows no other one: %j', async (knownHosts, kept) => {
+    const directory = await mkdtemp(join(tmpdir(), 'ssh-server-'));
+    onTestFinished(() => rm(directory, { recursive: true, force: true }));
+    if (knownHosts) await writeFile(join(directory, 'known_hosts'), knownHosts);
+    const play = {
+      hosts: 'localhost',
+      gather_facts: false,
+      vars_files: [join(cwd, 'roles/ssh_server/vars/main.yml')],
+      tasks: [
+        { 'ansible.builtin.assert': { that: [`ssh_server_keeps_ecdsa == ${kept ? 'true' : 'false'}`] } },
+      ],
+    };
+    const playbook = join(directory, 'playbook.json');
+    await writeFile(playbook, JSON.stringify([play]));
+    await expectSuccess(
+      'ansible-playbook',
+      ['--inventory', 'localhost,', '--connection', 'local', playbook],
+      {
+        cwd,
+      },
+    );
+  });
+});
+
 describe.each([
   ['The release command', 'application'],
   ['The request for a certificate', 'certificates'],
