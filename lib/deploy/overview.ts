@@ -6,6 +6,7 @@ import { projectPaths } from '../paths.ts';
 import { examine } from '../preflight/run.ts';
 import { type Environment, environmentGroup, type Project } from '../project.ts';
 import { alignColumns } from '../terminal/format.ts';
+import { listBackups } from './backups.ts';
 import { fetchLivePage } from './live.ts';
 import { releaseStatus } from './maintenance.ts';
 
@@ -24,6 +25,10 @@ export interface SiteOverview {
   /** Days until the certificate that visitors get expires; negative when it has. */
   certificateDays?: number;
   certificateTrusted?: boolean;
+  /** When the newest backup was made, ISO 8601; null before the first one. */
+  lastBackup?: string | null;
+  /** What is wrong with the backups. */
+  backupProblems?: string[];
   health: 'well' | 'ill' | 'unknown';
   maintenance?: boolean;
   /** Why it is not well, or why nobody knows. */
@@ -57,7 +62,9 @@ export async function lookAtSite(
   };
 }
 
-type OnHost = Pick<SiteOverview, 'operatingSystem' | 'release' | 'health' | 'maintenance' | 'problem'>;
+type Backups = Pick<SiteOverview, 'lastBackup' | 'backupProblems'>;
+type OnHost = Backups &
+  Pick<SiteOverview, 'operatingSystem' | 'release' | 'health' | 'maintenance' | 'problem'>;
 
 async function lookAtHost(projectRoot: string, project: Project, environment: Environment): Promise<OnHost> {
   const { results, host } = await examine({
@@ -72,10 +79,15 @@ async function lookAtHost(projectRoot: string, project: Project, environment: En
   try {
     const { operatingSystemName: operatingSystem, provisioned } = await host.facts;
     if (!provisioned) return { operatingSystem, health: 'unknown', problem: 'It has not been provisioned' };
-    const { release, healthy, problem, maintenance } = await releaseStatus(host.connection, environment.site);
+    const { connection } = host;
+    const [{ release, healthy, problem, maintenance }, backups] = await Promise.all([
+      releaseStatus(connection, environment.site),
+      lookAtBackups({ connection, environment }),
+    ]);
     return {
       operatingSystem,
       release,
+      ...backups,
       health: healthy ? 'well' : 'ill',
       ...(maintenance && { maintenance: maintenance.on }),
       ...(problem && { problem }),
@@ -84,6 +96,18 @@ async function lookAtHost(projectRoot: string, project: Project, environment: En
     return { health: 'unknown', problem: failure?.detail ?? toGobootError(error).message };
   } finally {
     await host.connection.close();
+  }
+}
+
+async function lookAtBackups(host: Parameters<typeof listBackups>[0]): Promise<Backups> {
+  try {
+    const { backups, problems } = await listBackups(host);
+    return {
+      lastBackup: backups[0]?.time ?? null,
+      ...(problems.length > 0 && { backupProblems: problems }),
+    };
+  } catch (error) {
+    return { backupProblems: [toGobootError(error).message] };
   }
 }
 
@@ -120,17 +144,22 @@ export function overviewTable(
   mark: (row: string) => string = (row) => row,
 ): string[] {
   const [heading = '', ...rows] = alignColumns([
-    ['environment', 'address', 'system', 'release', 'certificate', 'health'],
+    ['environment', 'address', 'system', 'release', 'certificate', 'last backup (UTC)', 'health'],
     ...sites.map((site) => [
       site.environment,
       `${site.address}${site.jumpHost ? ` through ${site.jumpHost}` : ''}`,
       site.operatingSystem ?? '',
       site.release ?? (site.release === null ? 'none' : ''),
       describeCertificate(site),
+      describeBackup(site),
       describeHealth(site),
     ]),
   ]);
-  return [heading, ...rows.map((row, index) => (sites[index]?.health === 'well' ? row : mark(row)))];
+  return [heading, ...rows.map((row, index) => (isWell(sites[index] as SiteOverview) ? row : mark(row)))];
+}
+
+function isWell({ health, backupProblems }: SiteOverview): boolean {
+  return health === 'well' && backupProblems === undefined;
 }
 
 function describeCertificate({ certificateDays, certificateTrusted }: SiteOverview): string {
@@ -138,7 +167,13 @@ function describeCertificate({ certificateDays, certificateTrusted }: SiteOvervi
   return `${certificateDays} days${certificateTrusted ? '' : ', not trusted'}`;
 }
 
-function describeHealth({ health, maintenance, problem }: SiteOverview): string {
+function describeBackup({ lastBackup, backupProblems = [] }: SiteOverview): string {
+  if (lastBackup === undefined) return backupProblems.length > 0 ? 'unknown' : '';
+  return lastBackup?.replace('T', ' ').slice(0, 16) ?? 'none';
+}
+
+function describeHealth({ health, maintenance, problem, backupProblems = [] }: SiteOverview): string {
   const closed = maintenance ? ', closed for maintenance' : '';
-  return `${health}${closed}${problem ? `: ${problem}` : ''}`;
+  const problems = [...(problem ? [problem] : []), ...backupProblems].join('; ');
+  return `${health}${closed}${problems ? `: ${problems}` : ''}`;
 }

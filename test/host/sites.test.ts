@@ -142,6 +142,35 @@ test('a new commit goes to one environment, and a second provisioning changes no
   expect(detail).toMatch(/, 0 changed$/);
 });
 
+test('all environments are listed, and a host that does not answer is one line among them', async () => {
+  const settings = join(place.cwd, 'shop', '.yo-rc.json');
+  const before = readFileSync(settings, 'utf8');
+  const stored = JSON.parse(before);
+  const { environments } = stored['generator-goboot'];
+  environments.old = { ...environments.staging, domain: 'old.example.com', host: '127.0.0.1', port: 9 };
+  writeFileSync(settings, JSON.stringify(stored));
+  const { exitCode, result, output } = await yo(['goboot:host', '--list']);
+  const { stdout } = await place.yo(['goboot:host', '--list'], { cwd: 'shop' });
+  writeFileSync(settings, before);
+  expect(exitCode, output).toBe(0);
+  const live = {
+    address: host.address,
+    roles: ['web', 'worker', 'beat', 'database', 'broker', 'cache'],
+    release: expect.stringMatching(/^\d{8}T\d{6}Z-[0-9a-f]{8}$/),
+    certificateDays: expect.any(Number),
+    lastBackup: null,
+    health: 'well',
+    maintenance: false,
+  };
+  expect(result.environments).toMatchObject([
+    { environment: 'production', site: production.site, domain: production.domain, ...live },
+    { environment: 'staging', site: staging.site, domain: staging.domain, ...live },
+    { environment: 'old', health: 'unknown', problem: expect.stringContaining('refused the connection') },
+  ]);
+  expect(stdout).toMatch(/^production .* none .* well$/m);
+  expect(stdout).toMatch(/^old .* unknown: .*127\.0\.0\.1:9 refused the connection/m);
+});
+
 describe('visitors', () => {
   test('get the site whose name they ask for', async () => {
     expect((await visit(production.domain)).body).toContain('Shop');
