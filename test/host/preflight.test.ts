@@ -263,7 +263,7 @@ describe('the way to the host', () => {
     expect(
       Object.values(others).filter(({ status, skipped }) => status === 'failed' && !skipped),
     ).toHaveLength(2);
-    expect(summary).toMatch(/15 not made/);
+    expect(summary).toMatch(/16 not made/);
   });
 
   test('ends at a jump host that leads nowhere', async () => {
@@ -306,7 +306,7 @@ describe('yo goboot:doctor', () => {
     expect(exitCode, stderr).toBe(0);
     expect(stdout).toMatch(/^ok {6}ssh login: admin@/m);
     expect(stdout).toMatch(/^warning memory: 700 MiB/m);
-    expect(stdout).toMatch(/^23 checks, \d warnings\.$/m);
+    expect(stdout).toMatch(/^24 checks, \d warnings\.$/m);
     expect(place.listing()).toEqual(before);
   });
 
@@ -317,7 +317,7 @@ describe('yo goboot:doctor', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     const checks = events.filter(({ event }) => event === 'check');
-    expect(checks).toHaveLength(23);
+    expect(checks).toHaveLength(24);
     for (const check of checks) {
       expect(check).toMatchObject({
         name: expect.any(String),
@@ -336,6 +336,6 @@ describe('yo goboot:doctor', () => {
     expect(stdout).toMatch(/^failed {2}ssh key: .* can be read by others[\s\S]*chmod 600/m);
     expect(stdout).toMatch(/^failed {2}vault password: [\s\S]*Get the password/m);
     expect(stdout).toMatch(/^warning not checked: host key, sudo, /m);
-    expect(stderr).toMatch(/3 of 23 checks failed: vault password, ssh key, ssh login/);
+    expect(stderr).toMatch(/3 of 24 checks failed: vault password, ssh key, ssh login/);
   });
 });
