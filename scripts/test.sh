@@ -2,7 +2,7 @@
 # Installs what the tests need and runs them. Part by part; a part that fails does not keep the next from running.
 #
 #   scripts/test.sh              everything, real hosts with Debian 13
-#   scripts/test.sh --full       the same, and real hosts with Debian 12
+#   scripts/test.sh --full       the same, certificates, outages and repairs on a host of their own, and Debian 12
 #   scripts/test.sh --fast       lint and unit: seconds
 #   scripts/test.sh --only PART  one part: lint, unit, github, rendered, e2e, newest, host, trust, host-debian12,
 #                                trust-debian12, faults, robustness or report-card
@@ -13,9 +13,9 @@ source scripts/install.sh
 # shellcheck source=scripts/workspace.sh
 source scripts/workspace.sh
 
-parts=(lint unit github rendered e2e newest host trust)
-all_parts=("${parts[@]}" host-debian12 trust-debian12 faults robustness report-card)
-full_parts=("${parts[@]}" host-debian12 trust-debian12)
+parts=(lint unit github rendered e2e newest host)
+all_parts=("${parts[@]}" trust host-debian12 trust-debian12 faults robustness report-card)
+full_parts=("${parts[@]}" trust host-debian12 trust-debian12)
 
 usage() {
   sed -n '/^#   /s/^#   //p' "$0" >&2
