@@ -14,10 +14,14 @@ export function each<T>(validate: (value: string) => T): (value: string) => T | 
   };
 }
 
+/** A value of each jump host as one text; empty without one. */
+export function asList(values: readonly (string | number | undefined)[]): string {
+  return values.map((value) => String(value ?? '')).join(separator);
+}
+
 /** Values of jump hosts as one answer; one value for all of them where they agree. */
 export function asAnswer(values: readonly (string | number | undefined)[]): string {
-  const texts = values.map((value) => String(value ?? ''));
-  return new Set(texts).size === 1 ? (texts[0] as string) : texts.join(separator);
+  return new Set(values).size === 1 ? asList(values.slice(0, 1)) : asList(values);
 }
 
 /**

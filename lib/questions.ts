@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { usageError } from './errors.ts';
-import { asAnswer, each } from './jump-hosts.ts';
+import { asAnswer, asList, each } from './jump-hosts.ts';
 import type { RepositoryVisibility, SshTarget, WwwChoice } from './project.ts';
 import type { ConfiguredHost } from './ssh/user-configuration.ts';
 import {
@@ -116,7 +116,7 @@ function configuredJumps(configured: ConfiguredHost | undefined): readonly SshTa
 }
 
 function addressesOf(jumps: readonly SshTarget[]): string {
-  return jumps.map(({ address }) => address).join(',');
+  return asList(jumps.map(({ address }) => address));
 }
 
 /** What the ssh configuration says of each jump host, if they are those that were answered. */

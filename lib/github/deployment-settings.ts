@@ -1,4 +1,5 @@
 import { usageError } from '../errors.ts';
+import { asList } from '../jump-hosts.ts';
 import { type Environment, jumpHosts, type SshTarget } from '../project.ts';
 import { quoted } from '../validate.ts';
 
@@ -113,7 +114,7 @@ function ofJumpHosts(
   environment: Environment,
   value: (jump: SshTarget) => string | number,
 ): string | undefined {
-  return jumpHosts(environment).map(value).join(',') || undefined;
+  return asList(jumpHosts(environment).map(value)) || undefined;
 }
 
 export type DeploymentSettingName = keyof typeof deploymentSettings;
