@@ -129,18 +129,23 @@ export async function startAcme(
   });
 }
 
-/** Lets the ACME server, and it alone, find a domain at an address. */
+/** Lets the ACME server, and it alone, find a domain at an address and at no other. */
 export async function pointDomain(acme: string, domain: string, address: string): Promise<void> {
   const state = readMachine(acme);
   if (!state) throw new GobootError(`There is no ACME test server named ${acme}`);
-  const response = await fetch(`http://${state.address}:${acmePorts.names}/add-a`, {
-    method: 'POST',
-    body: JSON.stringify({ host: `${domain}.`, addresses: [address] }),
-    signal: AbortSignal.timeout(5000),
-  });
-  if (!response.ok) {
-    throw new GobootError(
-      `The ACME test server refused to point ${domain} to ${address} (${response.status})`,
-    );
+  const host = `${domain}.`;
+  // Adding an address keeps those that are there.
+  const requests = { 'clear-a': { host }, 'add-a': { host, addresses: [address] } };
+  for (const [path, body] of Object.entries(requests)) {
+    const response = await fetch(`http://${state.address}:${acmePorts.names}/${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(5000),
+    });
+    if (!response.ok) {
+      throw new GobootError(
+        `The ACME test server refused to point ${domain} to ${address} (${path}: ${response.status})`,
+      );
+    }
   }
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import UsageError
-from .maintenance import RETRY_AFTER_SECONDS
+from .site import RETRY_AFTER_SECONDS
 
 # In place of the name of a file.
 STANDARD_INPUT = Path("-")

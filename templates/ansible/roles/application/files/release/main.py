@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .archives import spool
 from .command_line import STANDARD_INPUT, parser, refuse_local_options, remote_words
 from .errors import EXIT_FAILED, EXIT_LOCKED, EXIT_USAGE, ReleaseError, UsageError, unexpected
 from .messages import MIB
@@ -27,20 +26,16 @@ def in_unit_of_its_own(
 ) -> int:
     """
     Runs what changes the site in a systemd unit, so that a connection that breaks cannot cut it in
-    half.
-
-    The archive on standard input is read to its end first: until then nothing has happened.
+    half. The unit gets this program's standard input and output as they are.
     """
-    upload: Path | None = None
     # What is said twice counts as it was said last.
     said_last = [f"--by={arguments.by or os.environ.get('SUDO_USER') or getpass.getuser()}"]
     if arguments.command == "deploy":
-        archive = arguments.archive.absolute()
-        if arguments.archive == STANDARD_INPUT:
-            archive = upload = store_upload(site)
-        elif not archive.is_file():
-            raise UsageError(f"there is no archive {arguments.archive}")
-        said_last.append(f"--archive={archive}")
+        if arguments.archive != STANDARD_INPUT:
+            archive = arguments.archive.absolute()
+            if not archive.is_file():
+                raise UsageError(f"there is no archive {arguments.archive}")
+            said_last.append(f"--archive={archive}")
     unit = unit_name(site, purpose)
     program = [
         sys.executable,
@@ -55,10 +50,6 @@ def in_unit_of_its_own(
         status = subprocess.call(["systemd-run", *how, "--", *without_expansion(program)])
     except FileNotFoundError:
         raise ReleaseError("systemd-run is not installed: this host does not run systemd") from None
-    finally:
-        # The unit removes it too, for when this process is gone by then.
-        if upload:
-            upload.unlink(missing_ok=True)
     if status not in (0, EXIT_FAILED, EXIT_USAGE, EXIT_LOCKED):
         raise ReleaseError(f"{unit} was killed: ask for the status, then do the same again")
     return status
@@ -66,9 +57,11 @@ def in_unit_of_its_own(
 
 def store_upload(site: Site) -> Path:
     """
-    Reads the archive on standard input into a file. Raises ReleaseError when there is no room for
-    it.
+    Reads the archive on standard input into a file, to its end: until then nothing has happened.
+    Raises ReleaseError when there is no room for it.
     """
+    from .archives import spool
+
     try:
         site.releases.mkdir(parents=True, exist_ok=True)
         return spool(sys.stdin.buffer, site.releases, site.config.archive_limit_mib * MIB)
@@ -131,6 +124,9 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
     if arguments.command == "maintenance":
         return commands.maintain(site, arguments, reporter)
     request = Request.of(arguments)
+    if request.archive == STANDARD_INPUT:
+        # Whoever sends it need not wait for this unit, which has started meanwhile.
+        request = request._replace(archive=store_upload(site))
     try:
         return commands.transact(site, request, reporter, arguments.in_unit)
     finally:

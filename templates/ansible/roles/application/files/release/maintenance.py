@@ -22,14 +22,13 @@ from .files import sync_directory, write_atomically
 from .health import LocalTlsConnection, ask_health, persist
 from .messages import MIB, last_lines
 from .processes import run, systemctl, unit_states
-from .site import Site
+from .site import RETRY_AFTER_SECONDS, Site
 
 NGINX = "nginx.service"
 # How long the processes of nginx with the configuration of before may take to step aside.
 RELOAD_SECONDS = 30.0
 # How long the site may take to answer as it should after that.
 ANSWER_SECONDS = 3.0
-RETRY_AFTER_SECONDS = 600
 # The release command asks from here whether a release is well, also while the site is closed.
 LOOPBACK = ("127.0.0.0/8", "::1")
 # The file holds what `status` tells as well, behind this: in one file the two cannot contradict each other.

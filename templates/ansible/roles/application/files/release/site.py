@@ -17,6 +17,8 @@ from .releases import RELEASE_ID, Release
 
 SITE_NAME = re.compile(r"[a-z][a-z0-9_]*-[a-z0-9][a-z0-9-]*")
 DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+# When programs may ask a site again that is closed for maintenance.
+RETRY_AFTER_SECONDS = 600
 
 
 @dataclasses.dataclass(frozen=True)
