@@ -126,7 +126,9 @@ try {
   prepareDirectory(workshop);
   const lines = await measure(workshop, parts, runs, problems);
   const date = new Date().toISOString().slice(0, 10);
-  console.log(`Measured on ${date}, host: ${os}, medians of ${runs} runs. ${await describeComputer()}.\n`);
+  console.log(
+    `Measured on ${date}, host: ${os}, medians of ${runs} runs. ${await describeComputer(workshop)}.\n`,
+  );
   console.log(markdownTable(lines));
 } finally {
   await end();

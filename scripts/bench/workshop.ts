@@ -39,7 +39,10 @@ let stations = 0;
 /** The round trip of a visitor and of a developer who are on the same continent as the server. */
 export const roundTrip = 40;
 
-/** Boots a host and scaffolds a project for it. With a distance, `yo` reaches it through a slow line. */
+/**
+ * Boots a host and scaffolds a project for it. `yo` runs on the newest Node that the tests know; with a distance, it
+ * reaches the host through a slow line.
+ */
 export async function openStation(workshop: Workshop, { distant = false } = {}): Promise<Station> {
   stations += 1;
   const name = `bench-${stations}`;
@@ -51,7 +54,7 @@ export async function openStation(workshop: Workshop, { distant = false } = {}):
     user,
     cwd: makeDirectoryFor(workshop.user, join(root, 'work')),
     environment: () => ({
-      ...userEnvironment(user, workshop.installed),
+      ...userEnvironment(user, workshop.installed, { newerNode: true }),
       TMPDIR: temporary,
       UV_CACHE_DIR: join(workshop.directory, 'uv-cache'),
     }),
@@ -121,14 +124,15 @@ export async function onHost({ host }: Station, command: string, input?: string)
   return stdout.trim();
 }
 
-/** This computer's processor and system, and how busy it is, for whoever reads the figures. */
-export async function describeComputer(): Promise<string> {
-  const [{ stdout: model }, { stdout: count }, { stdout: kernel }] = await Promise.all([
+/** This computer's processor and system, the Node of `yo`, and how busy it is, for whoever reads the figures. */
+export async function describeComputer({ installed }: Workshop): Promise<string> {
+  const [{ stdout: model }, { stdout: count }, { stdout: kernel }, { stdout: node }] = await Promise.all([
     runOrThrow('sh', ['-c', "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"], {
       failure: 'The processor is unknown',
     }),
     runOrThrow('nproc', [], { failure: 'The number of processors is unknown' }),
     runOrThrow('uname', ['-r'], { failure: 'The kernel is unknown' }),
+    runOrThrow(join(installed.newerNode, 'node'), ['--version'], { failure: 'The newer Node is missing' }),
   ]);
-  return `${count.trim()} × ${model.trim() || 'unknown processor'}, Linux ${kernel.trim()}, load average of the last quarter of an hour ${loadavg()[2]?.toFixed(1)}`;
+  return `${count.trim()} × ${model.trim() || 'unknown processor'}, Linux ${kernel.trim()}, Node ${node.trim()}, load average of the last quarter of an hour ${loadavg()[2]?.toFixed(1)}`;
 }
