@@ -102,8 +102,10 @@ export function differences(before: Fingerprint, after: Fingerprint): string[] {
 /** Ways to damage files by hand: what they apply to, and the shell command for a path. */
 export const damages = {
   deleted: {
-    // What is in a directory is not provisioning's alone; a file with rules of others comes with its package.
-    applies: ({ kind }: ManagedFile) => !['directory', 'absent', 'block'].includes(kind),
+    // What is in a directory is not provisioning's alone; a file with rules of others comes with its package; and
+    // no backup can be read without what restic has made once.
+    applies: ({ kind, path }: ManagedFile) =>
+      !['directory', 'absent', 'block'].includes(kind) && !path.endsWith('/repository/config'),
     command: (path: string) => `rm -f '${path}'`,
   },
   edited: {

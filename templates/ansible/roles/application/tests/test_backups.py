@@ -227,6 +227,21 @@ class MakingTest(BackupsTest):
         self.assertEqual(status, 1)
         self.assertIn("wrong password", result["message"])
 
+    def test_a_repository_whose_making_was_killed_is_made_again(self):
+        repository = self.repository()
+        (repository.path / "config").unlink()
+        repository.create()
+        self.assertTrue(repository.exists())
+
+    def test_a_repository_that_has_lost_its_config_is_left_alone(self):
+        self.back_up()
+        repository = self.repository()
+        (repository.path / "config").unlink()
+        before = sorted(repository.path.rglob("*"))
+        with self.assertRaisesRegex(ReleaseError, "its file config is missing"):
+            repository.create()
+        self.assertEqual(sorted(repository.path.rglob("*")), before)
+
     def test_a_snapshot_without_some_files_never_counts(self):
         real = Repository.add
 

@@ -78,9 +78,25 @@ class Repository:
         """Makes an empty one, which cuts files into pieces like another: the same piece is stored once."""
         if self.path:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.remove_unfinished(self.path)
         words, variables = like.as_source() if like else ([], {})
         chunks = ["--copy-chunker-params"] if like else []
         self.ask("cannot be made", "init", *words, *chunks, env=variables)
+
+    def remove_unfinished(self, directory: Path) -> None:
+        """
+        Removes what restic leaves when it is killed while it makes a repository: keys, and no file `config`.
+
+        Raises ReleaseError when there is more than that: somebody has lost the file.
+        """
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        if any(path.parent != directory / "keys" for path in files):
+            raise ReleaseError(
+                f"{self.name}: {directory} is not empty, and its file config is missing, without which no backup "
+                "in it can be read. Put that file back, or move the directory away to begin anew"
+            )
+        for path in files:
+            path.unlink()
 
     def as_source(self) -> tuple[list[str], dict[str, str]]:
         """The options and variables for a command that reads from this one and writes to another."""
