@@ -1,3 +1,5 @@
+import type { Flow, Linter } from './github/flow.ts';
+
 /** How a machine is reached over SSH. */
 export interface SshTarget {
   /** Host name, IPv4 or IPv6 address (without brackets). */
@@ -53,6 +55,10 @@ export interface GitHubSettings {
   visibility: RepositoryVisibility;
   /** Of a GitHub Enterprise Server; GitHub's own when absent. */
   apiUrl?: string;
+  /** How changes reach the environments. */
+  flow: Flow;
+  /** What lints the project there. */
+  linter: Linter;
 }
 
 export interface Project {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { usageError } from './errors.ts';
+import type { Flow, Linter } from './github/flow.ts';
 import { asAnswer, asList, each } from './jump-hosts.ts';
 import type { RepositoryVisibility, SshTarget, WwwChoice } from './project.ts';
 import type { ConfiguredHost } from './ssh/user-configuration.ts';
@@ -11,11 +12,13 @@ import {
   validateBasicAuthUser,
   validateDomain,
   validateEmail,
+  validateFlow,
   validateGitHubOwner,
   validateGitHubUrl,
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
+  validateLinter,
   validatePort,
   validateProjectName,
   validateStoredKeyFile,
@@ -42,6 +45,8 @@ export interface Answers {
   owner: string;
   visibility: RepositoryVisibility;
   githubUrl: string;
+  flow: Flow;
+  linter: Linter;
   /** Asked by `yo goboot:host` alone. */
   environment: string;
   www: WwwChoice;
@@ -326,6 +331,28 @@ export const questions: readonly Question[] = [
     flagOnly: true,
     keep: 'project',
     aboutGitHub: true,
+  }),
+  define({
+    name: 'flow',
+    flag: 'flow',
+    prompt: 'How changes reach the environments (trunk or gitops)',
+    description:
+      'How changes reach the environments: trunk (releases of main go to production) or gitops (each environment has a branch); trunk unless given',
+    validate: validateFlow,
+    default: () => 'trunk',
+    flagOnly: true,
+    keep: 'project',
+  }),
+  define({
+    name: 'linter',
+    flag: 'linter',
+    prompt: 'What lints the project on GitHub (pre-commit or super-linter)',
+    description:
+      'What lints the project on GitHub: pre-commit (the same hooks as before a commit) or super-linter; pre-commit unless given',
+    validate: validateLinter,
+    default: () => 'pre-commit',
+    flagOnly: true,
+    keep: 'project',
   }),
 ];
 

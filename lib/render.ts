@@ -11,6 +11,7 @@ import {
   prefixedName,
   workflowSettings,
 } from './github/deployment-settings.ts';
+import { deployTrigger, describeDeployTrigger, longLivedBranches } from './github/flow.ts';
 import { environmentLayers, type Layer, projectLayers } from './layers.ts';
 import { layerPath, packageRoot } from './paths.ts';
 import {
@@ -68,6 +69,7 @@ async function renderLayer(
   { environments, deployPublicKeys = {} }: RenderOptions & { environments: readonly Environment[] },
 ): Promise<RenderedFile[]> {
   const directory = layerPath(layer.name);
+  const settings = workflowSettings(environment.name);
   const data = {
     ...encoders,
     action,
@@ -77,7 +79,17 @@ async function renderLayer(
     isProduction: environment.name === defaultEnvironment,
     otherEnvironments: environments.filter((other) => other !== environment),
     gobootVersion,
-    settings: workflowSettings(environment.name),
+    settings,
+    deploySettings: Object.values(settings).filter(({ usedBy }) => usedBy === 'deploys'),
+    trigger: deployTrigger(project.github.flow, environment.name),
+    deployments: environments.map(({ name }) => ({
+      name,
+      words: describeDeployTrigger(deployTrigger(project.github.flow, name)),
+    })),
+    branches: longLivedBranches(
+      project.github.flow,
+      environments.map(({ name }) => name),
+    ),
     settingsTable: deploymentSettingsTable(),
     prefix: prefixedName(environment.name, ''),
     jumpHostKeys: jumpHostAuthorizedKeys(environment, 'ssh-ed25519 …'),
@@ -116,7 +128,7 @@ export async function renderProject(
 ): Promise<RenderedFile[]> {
   const [first] = environments;
   const layers = [
-    ...projectLayers.map((layer) => ({ layer, environment: first })),
+    ...projectLayers(project).map((layer) => ({ layer, environment: first })),
     ...environments.flatMap((environment) =>
       environmentLayers(environment).map((layer) => ({ layer, environment })),
     ),

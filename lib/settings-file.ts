@@ -162,6 +162,8 @@ export function projectFromAnswers(
       authorEmail: answers.email,
       github: {
         visibility: answers.visibility ?? 'private',
+        flow: answers.flow ?? 'trunk',
+        linter: answers.linter ?? 'pre-commit',
         ...(answers.owner && { owner: answers.owner }),
         ...(answers.githubUrl && { apiUrl: answers.githubUrl }),
       },

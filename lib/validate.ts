@@ -7,6 +7,7 @@ import { domainToASCII } from 'node:url';
 import isEmail from 'validator/lib/isEmail.js';
 import isFQDN from 'validator/lib/isFQDN.js';
 import { usageError } from './errors.ts';
+import type { Flow, Linter } from './github/flow.ts';
 import type { RepositoryVisibility, WwwChoice } from './project.ts';
 import { reservedModuleNames } from './reserved-names.ts';
 import { keyKind, puttyRemedy, wrongKnownHostsLine } from './ssh/file-formats.ts';
@@ -281,6 +282,21 @@ export function validateVisibility(value: string): RepositoryVisibility {
   const visibility = value.trim().toLowerCase();
   if (visibility === 'private' || visibility === 'public') return visibility;
   throw usageError(`The visibility ${quoted(value)} is not known`, 'Use private or public.');
+}
+
+/** Checks how changes reach the environments. Throws a usage error. */
+export function validateFlow(value: string): Flow {
+  if (value === 'trunk' || value === 'gitops') return value;
+  throw usageError(`--flow ${quoted(value)} is neither "trunk" nor "gitops"`, 'Give one of them.');
+}
+
+/** Checks what lints the project on GitHub. Throws a usage error. */
+export function validateLinter(value: string): Linter {
+  if (value === 'pre-commit' || value === 'super-linter') return value;
+  throw usageError(
+    `--linter ${quoted(value)} is neither "pre-commit" nor "super-linter"`,
+    'Give one of them.',
+  );
 }
 
 /** Replaces a leading `~/` by the home directory and makes the path absolute. */

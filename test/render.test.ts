@@ -81,10 +81,12 @@ describe('a project with two environments', async () => {
   });
 
   test('deploys releases to production and pre-releases to the other one', () => {
-    expect(textOf('.github/workflows/deploy.yml')).toContain('|| !github.event.release.prerelease\n');
+    const condition = /if: \(github\.event_name == 'release' && (.*)\) \|\|/;
+    const [, final] = textOf('.github/workflows/deploy.yml').match(condition) ?? [];
+    expect(final).toBe('!github.event.release.prerelease');
     const other = textOf('.github/workflows/deploy-staging-eu.yml');
-    expect(other).toContain('|| github.event.release.prerelease\n');
-    expect(other).toContain('group: deploy-staging-eu\n');
+    expect(other.match(condition)?.[1]).toBe('github.event.release.prerelease');
+    expect(other).toContain('group: staging-eu-');
     expect(other).not.toContain('shop-production');
   });
 });

@@ -58,7 +58,7 @@ test('a project without workflows has no checks', async () => {
   expect(await pullRequestChecks(temporaryDirectory())).toEqual([]);
 });
 
-test('the workflows of a new project have one check for linting and one for each version of Python', async () => {
+test('the workflows of a new project have checks for linting, each version of Python and migrations', async () => {
   const files = await renderProject(sampleProject(), [sampleEnvironment()]);
   const workflows = files.filter(({ path }) => path.startsWith('.github/workflows/'));
   const root = projectWith(
@@ -70,5 +70,6 @@ test('the workflows of a new project have one check for linting and one for each
     'Python 3.12',
     'Python 3.13',
     'Python 3.14',
+    'Migrations',
   ]);
 });

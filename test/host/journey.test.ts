@@ -14,7 +14,7 @@ import { type LoadResult, startLoad } from '../support/load.ts';
 import { giveTo } from '../support/normal-user.ts';
 import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
-import { readWorkflows, runSteps, type Workflow } from '../support/workflows.ts';
+import { readWorkflows, runSteps, serverStep, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site, from an idea to its tenth day: the tests build on each other, in this order.
@@ -244,18 +244,21 @@ test('the deploy workflow releases with what GitHub holds, whose key can do noth
   await git(place, 'bundle', 'create', '--quiet', bundle, 'main');
   const clone = join(runner, 'clone');
   await runOrThrow('git', ['clone', '--quiet', '--branch', 'main', bundle, clone], { failure: 'No clone' });
+  // Where the workflow checks out what it deploys.
+  await runOrThrow('git', ['clone', '--quiet', clone, join(clone, 'release')], { failure: 'No clone' });
   const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
   const summary = join(runner, 'summary.md');
   const { secrets, variables } = onGitHub();
-  await runSteps(deploy as Workflow, Object.keys(deploy?.jobs ?? {})[0] as string, {
+  const step = serverStep(deploy as Workflow);
+  await runSteps({ ...(deploy as Workflow), jobs: { deploy: { steps: [step] } } }, 'deploy', {
     cwd: clone,
     env: {
       // What is not set is empty in a workflow.
       ...Object.fromEntries(deploymentSettingList.map(({ name }) => [name, ''])),
       ...secrets,
       ...variables,
+      ...{ ACTION: 'deploy', RELEASE: '', MESSAGE: '', ALLOW_INCOMPATIBLE_MIGRATIONS: 'false' },
       RUNNER_TEMP: runner,
-      GITHUB_WORKSPACE: clone,
       GITHUB_ACTOR: 'ada',
       GITHUB_STEP_SUMMARY: summary,
     },

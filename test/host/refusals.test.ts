@@ -3,7 +3,6 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { parse } from 'yaml';
 import { deploymentValues, jumpHostAuthorizedKeys } from '../../lib/github/deployment-settings.ts';
 import { run } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
@@ -12,7 +11,7 @@ import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { giveTo } from '../support/normal-user.ts';
 import { sampleEnvironment, sampleProject } from '../support/sample.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
-import { deployPreparation, settingsAsVariables } from '../support/workflows.ts';
+import { connectScript, settingsAsVariables } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 let session: Rehearsal;
@@ -212,12 +211,15 @@ describe('a jump host', () => {
     const runner = mkdtempSync(join(tmpdir(), 'runner-'));
     onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
     const files = await renderProject(sampleProject(), [environment]);
-    const workflow = parse(
-      String(files.find(({ path }) => path === '.github/workflows/deploy.yml')?.contents),
-    );
+    const connect = join(runner, 'connect.sh');
+    writeFileSync(connect, String(files.find(({ path }) => path === connectScript)?.contents));
     const asRunner = (command: string) =>
-      run('bash', ['-eo', 'pipefail', '-c', `${deployPreparation(workflow)}\n${command}`], {
-        env: { ...settingsAsVariables(values), DEPLOY_USER: host.user, RUNNER_TEMP: runner },
+      run('bash', ['-euo', 'pipefail', '-c', `source ${connect}\n${command}`], {
+        env: {
+          ...settingsAsVariables(values),
+          ...{ DEPLOY_USER: host.user, RUNNER_TEMP: runner },
+          ...{ SITE: environment.site, ENVIRONMENT: environment.name },
+        },
       });
     const ssh = 'ssh -F "$RUNNER_TEMP/ssh_config"';
     expect(await asRunner(`${ssh} shop-production hostname`)).toMatchObject({

@@ -25,7 +25,8 @@ interface Asked {
 /** What both checks say, by name. */
 async function check(asked: Asked): Promise<{ token: NamedResult; repository: NamedResult }> {
   const { token = server().token('classic', 'pro-user'), name = newName(), directory, gitHub } = asked;
-  const project = { ...sampleProject(name), github: { visibility: 'private' as const, ...gitHub } };
+  const sample = sampleProject(name);
+  const project = { ...sample, github: { ...sample.github, ...gitHub } };
   const opened = openGitHub({ url: server().url, token, pace: 1, timeout: asked.timeout ?? 5000 });
   const results = await runChecks(gitHubChecks, {
     projectRoot: directory ?? '/nowhere',

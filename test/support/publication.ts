@@ -78,7 +78,7 @@ function described({ server, gitHub, environment }: Pick<RunOptions, 'server' | 
   project: Project;
   environment: Environment;
 } {
-  const settings = { visibility: 'private', apiUrl: server.url, ...gitHub } as const;
+  const settings = { ...sampleProject(projectName).github, apiUrl: server.url, ...gitHub };
   return {
     project: { ...sampleProject(projectName), github: settings },
     environment: sampleEnvironment(environment, projectName),

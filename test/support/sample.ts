@@ -7,7 +7,7 @@ export function sampleProject(name = 'shop'): Project {
     title: projectTitle(name),
     authorName: 'Sample Author',
     authorEmail: 'author@example.com',
-    github: { visibility: 'private' },
+    github: { visibility: 'private', flow: 'trunk', linter: 'pre-commit' },
   };
 }
 

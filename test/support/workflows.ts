@@ -10,11 +10,13 @@ export interface Step {
   uses?: string;
   run?: string;
   'working-directory'?: string;
+  if?: string;
   env?: Record<string, string>;
   with?: Record<string, unknown>;
 }
 
 export interface Job {
+  if?: string;
   permissions?: unknown;
   'timeout-minutes'?: number;
   env?: Record<string, string>;
@@ -24,6 +26,7 @@ export interface Job {
 export interface Workflow {
   file: string;
   text: string;
+  on: Record<string, unknown>;
   permissions: unknown;
   jobs: Record<string, Job>;
 }
@@ -39,16 +42,15 @@ export async function readWorkflows(project: string): Promise<Workflow[]> {
   );
 }
 
-/** The script of the deploy workflow that sends a release. Throws when there is none. */
-export function deployScript(workflow: Pick<Workflow, 'jobs'>): string {
-  const script = workflow.jobs.deploy?.steps.find(({ run }) => run?.includes('ssh-agent'))?.run;
-  if (!script) throw new Error('no step of the deploy workflow starts ssh-agent');
-  return script;
-}
+/** Sourced, it reads the settings of an environment, gives the key to an agent and configures ssh. */
+export const connectScript = '.github/scripts/connect.sh';
 
-/** Its part that reads the settings, gives the key to an agent and configures ssh. */
-export function deployPreparation(workflow: Pick<Workflow, 'jobs'>): string {
-  return deployScript(workflow).split(/^commit=/m)[0] as string;
+/** The step of a workflow that has the server do something. Throws when there is none. */
+export function serverStep(workflow: Pick<Workflow, 'jobs'>): Step {
+  const steps = Object.values(workflow.jobs).flatMap(({ steps }) => steps);
+  const step = steps.find(({ run }) => run?.includes('scripts/server.sh'));
+  if (!step) throw new Error('no step of the workflow runs server.sh');
+  return step;
 }
 
 /** What GitHub puts into the workflow's environment: an empty text for each setting that is not there. */

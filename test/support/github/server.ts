@@ -47,9 +47,12 @@ import {
   type BranchProtection,
   type DeployKey,
   type Issue,
+  newId,
   type Release,
   type Repository,
   type Ruleset,
+  timestamp,
+  type WorkflowRun,
   World,
 } from './world.ts';
 
@@ -122,6 +125,14 @@ export interface GitHub {
     fullName: string,
     options?: { private?: boolean; creator?: string; files?: Record<string, string> },
   ): void;
+  /** Has a workflow of a repository run for the newest commit of its default branch. Returns the run's id. */
+  addRun(
+    fullName: string,
+    workflow: string,
+    run: Partial<Pick<WorkflowRun, 'sha' | 'status' | 'conclusion'>>,
+  ): number;
+  /** Ends a run. */
+  endRun(fullName: string, id: number, conclusion: NonNullable<WorkflowRun['conclusion']>): void;
   /** Makes requests of the API fail. */
   fail(fault: Fault): ActiveFault;
   /** Makes pushes fail. */
@@ -329,6 +340,13 @@ export async function startGitHub(
   });
   world.origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
+  const repositoryOf = (fullName: string): Repository => {
+    const [owner = '', name = ''] = fullName.split('/');
+    const repository = world.repository(owner, name);
+    if (!repository) throw new Error(`There is no repository ${fullName}`);
+    return repository;
+  };
+
   return {
     url: world.api,
     origin: world.origin,
@@ -359,6 +377,31 @@ export async function startGitHub(
       const [owner = '', name = ''] = fullName.split('/');
       const repository = world.addRepository({ owner, name, creator: creator ?? owner, private: isPrivate });
       if (files) repository.bare.commit(repository.defaultBranch, files, 'Initial commit');
+    },
+    addRun(fullName, workflow, run) {
+      const repository = repositoryOf(fullName);
+      const branch = repository.defaultBranch;
+      const now = timestamp();
+      const id = newId();
+      repository.runs.push({
+        id,
+        path: `.github/workflows/${workflow}`,
+        event: 'push',
+        branch,
+        sha: repository.bare.resolve(branch) as string,
+        actor: repository.owner,
+        status: run.conclusion ? 'completed' : 'in_progress',
+        conclusion: null,
+        createdAt: now,
+        updatedAt: now,
+        ...run,
+      });
+      return id;
+    },
+    endRun(fullName, id, conclusion) {
+      const run = repositoryOf(fullName).runs.find((candidate) => candidate.id === id);
+      if (!run) throw new Error(`There is no run ${id}`);
+      Object.assign(run, { status: 'completed', conclusion, updatedAt: timestamp() });
     },
     fail: (fault) => faults.add(fault),
     failPush: (fault) => faults.addToPush(fault),

@@ -118,6 +118,8 @@ export interface WorkflowRun extends Dated {
   branch: string;
   sha: string;
   actor: string;
+  status: 'queued' | 'in_progress' | 'completed';
+  conclusion: 'success' | 'failure' | 'cancelled' | 'skipped' | null;
 }
 
 export interface Issue extends Dated {

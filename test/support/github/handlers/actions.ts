@@ -48,8 +48,8 @@ function runBody({ world, repository }: RepositoryContext, run: WorkflowRun) {
     display_title: run.path,
     run_number: 1,
     event: run.event,
-    status: 'queued',
-    conclusion: null,
+    status: run.status,
+    conclusion: run.conclusion,
     workflow_id: workflowId(run.path),
     check_suite_url: `${world.api}/repos/${repository.fullName}/check-suites/${run.id}`,
     url,
@@ -102,7 +102,10 @@ export const actionsHandlers: Record<string, RepositoryHandler> = {
 
   'actions/list-workflow-runs': (context) => {
     const path = workflowOf(context);
-    const runs = context.repository.runs.filter((run) => run.path === path).reverse();
+    const sha = context.query.get('head_sha');
+    const runs = context.repository.runs
+      .filter((run) => run.path === path && (sha === null || run.sha === sha))
+      .reverse();
     return countedList(context, 'workflow_runs', runs, (run) => runBody(context, run));
   },
 
@@ -128,6 +131,7 @@ export const actionsHandlers: Record<string, RepositoryHandler> = {
       branch,
       sha,
       actor,
+      ...{ status: 'queued' as const, conclusion: null },
       createdAt: now,
       updatedAt: now,
     };
