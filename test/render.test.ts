@@ -60,12 +60,14 @@ describe('a project with two environments', async () => {
   );
   const textOf = (path: string) => String(both.find((file) => file.path === path)?.contents);
 
-  test('has an inventory and a deploy workflow for each', () => {
+  test('has an inventory and workflows for each', () => {
     const added = both.map(({ path }) => path).filter((path) => !paths.includes(path));
     expect(added).toEqual([
       '.ansible/inventory/staging-eu/group_vars/all/main.yml',
       '.ansible/inventory/staging-eu/hosts.yml',
+      '.github/workflows/check-staging-eu.yml',
       '.github/workflows/deploy-staging-eu.yml',
+      '.github/workflows/plan-staging-eu.yml',
     ]);
     expect(textOf('.ansible/inventory/staging-eu/hosts.yml')).toContain('    staging_eu:\n');
     expect(textOf('.ansible/inventory/staging-eu/group_vars/all/main.yml')).toContain(key);

@@ -89,6 +89,8 @@ function jobsOf(workflows: readonly Workflow[]): NamedJob[] {
 /** What a job may do beyond reading the repository, by file and job. */
 const furtherPermissions: Record<string, Record<string, string>> = {
   'deploy.yml checks': { actions: 'read' },
+  'check.yml check': { issues: 'write' },
+  'plan.yml plan': { 'pull-requests': 'write' },
 };
 
 // What it does not know yet, though GitHub's own schema does.
@@ -108,7 +110,9 @@ describe.each(variants)(
 
     test('are lint, test and those of each environment', () => {
       const names = ['', ...variant.environments.map((name) => `-${name}`)].flatMap((suffix) => [
+        `check${suffix}.yml`,
         `deploy${suffix}.yml`,
+        `plan${suffix}.yml`,
       ]);
       expect(workflows.map(({ file }) => file)).toEqual(['lint.yml', 'test.yml', ...names].sort());
     });

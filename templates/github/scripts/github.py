@@ -26,10 +26,12 @@ def request(method, path, content=None):
 
     Reading is tried again when GitHub fails or cannot be reached. Raises GitHubError.
     """
-    url = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}/{path}"
+    base = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}"
+    url = f"{base}/{path}" if path else base
     headers = {
         "Accept": "application/vnd.github+json",
         "Authorization": f"Bearer {os.environ['GITHUB_TOKEN']}",
+        "Content-Type": "application/json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
     body = None if content is None else json.dumps(content).encode()

@@ -39,8 +39,11 @@ archive() {
   if [ "$ACTION" = deploy ]; then git -C release archive --format=tar.gz "$commit"; fi
 }
 answer=$RUNNER_TEMP/answer.jsonl
+# What is wrong with a server is nobody's business but its owners', and everybody can read the log of a public repository.
+log=/dev/stdout
+[ "$ACTION" = check ] && log=/dev/null
 status=0
-archive | ssh -F "$RUNNER_TEMP/ssh_config" "$SITE" "${command# }" 2> "$RUNNER_TEMP/ssh.log" | tee "$answer" ||
+archive | ssh -F "$RUNNER_TEMP/ssh_config" "$SITE" "${command# }" 2> "$RUNNER_TEMP/ssh.log" | tee "$answer" > "$log" ||
   status=$?
 cat "$RUNNER_TEMP/ssh.log" >&2
 
@@ -50,6 +53,7 @@ if [ "$status" -ne 0 ]; then
   reason=$(jq --raw-output --slurp 'map(select(.event == "result"))[-1].message // empty' "$answer")
   reason=${reason:-The server did not answer: $(tail -n 1 "$RUNNER_TEMP/ssh.log")}
   [ -s "$answer" ] || echo "$reason" >> "$GITHUB_STEP_SUMMARY"
+  echo "reason=${reason//[$'\r\n']/ }" >> "$GITHUB_OUTPUT"
   reason=${reason//'%'/%25} reason=${reason//$'\r'/%0D} reason=${reason//$'\n'/%0A}
   echo "::error::$reason"
   exit 1

@@ -130,6 +130,13 @@ export interface Issue extends Dated {
   state: 'open' | 'closed';
   labels: string[];
   user: string;
+  comments: IssueComment[];
+}
+
+export interface IssueComment extends Dated {
+  id: number;
+  body: string;
+  user: string;
 }
 
 export class Repository extends ActionsStore {

@@ -1,7 +1,7 @@
 import { simpleUser } from '../bodies.ts';
 import { list, parameter, type RepositoryContext, type RepositoryHandler, signedIn } from '../context.ts';
 import { created, notFound, ok } from '../reply.ts';
-import { type Issue, newId, timestamp } from '../world.ts';
+import { type Issue, type IssueComment, newId, timestamp } from '../world.ts';
 
 function body({ world, repository }: RepositoryContext, issue: Issue) {
   const url = `${world.api}/repos/${repository.fullName}/issues/${issue.number}`;
@@ -30,7 +30,7 @@ function body({ world, repository }: RepositoryContext, issue: Issue) {
     assignees: [],
     milestone: null,
     locked: false,
-    comments: 0,
+    comments: issue.comments.length,
     closed_at: issue.state === 'closed' ? issue.updatedAt : null,
     created_at: issue.createdAt,
     updated_at: issue.updatedAt,
@@ -43,6 +43,22 @@ function issueOf(context: RepositoryContext): Issue {
   const issue = context.repository.issues.find((candidate) => candidate.number === number);
   if (!issue) throw notFound();
   return issue;
+}
+
+function commentBody({ world, repository }: RepositoryContext, issue: Issue, comment: IssueComment) {
+  const api = `${world.api}/repos/${repository.fullName}/issues`;
+  return {
+    id: comment.id,
+    node_id: String(comment.id),
+    url: `${api}/comments/${comment.id}`,
+    html_url: `${world.origin}/${repository.fullName}/issues/${issue.number}#issuecomment-${comment.id}`,
+    issue_url: `${api}/${issue.number}`,
+    body: comment.body,
+    user: simpleUser(world, comment.user),
+    author_association: 'OWNER',
+    created_at: comment.createdAt,
+    updated_at: comment.updatedAt,
+  };
 }
 
 type Label = string | { name?: string };
@@ -72,6 +88,7 @@ export const issueHandlers: Record<string, RepositoryHandler> = {
       state: 'open',
       labels: (given.labels ?? []).map(labelName),
       user: signedIn(context).login,
+      comments: [],
       createdAt: now,
       updatedAt: now,
     };
@@ -93,5 +110,37 @@ export const issueHandlers: Record<string, RepositoryHandler> = {
     if (given.labels !== undefined) issue.labels = given.labels.map(labelName);
     issue.updatedAt = timestamp();
     return ok(body(context, issue));
+  },
+
+  'issues/list-comments': (context) => {
+    const issue = issueOf(context);
+    return list(context, issue.comments, (comment) => commentBody(context, issue, comment));
+  },
+
+  'issues/create-comment': (context) => {
+    const issue = issueOf(context);
+    const { body: text } = context.body as { body: string };
+    const now = timestamp();
+    const comment = {
+      id: newId(),
+      body: text,
+      user: signedIn(context).login,
+      createdAt: now,
+      updatedAt: now,
+    };
+    issue.comments.push(comment);
+    return created(commentBody(context, issue, comment));
+  },
+
+  'issues/update-comment': (context) => {
+    const id = Number(parameter(context, 'comment_id'));
+    for (const issue of context.repository.issues) {
+      const comment = issue.comments.find((candidate) => candidate.id === id);
+      if (!comment) continue;
+      comment.body = (context.body as { body: string }).body;
+      comment.updatedAt = timestamp();
+      return ok(commentBody(context, issue, comment));
+    }
+    throw notFound();
   },
 };

@@ -55,12 +55,14 @@ is-active) for unit; do
   done ;;
 reload) if [ -e "$STAND_IN/deaf-nginx" ]; then exit 1; fi
   cp "$STAND_IN/../etc/shop-production/maintenance.conf" "$STAND_IN/loaded.conf" ;;
-list-units) for path in "$units"/*@*; do
+list-units) case "$*" in *--state=failed*) cat "$STAND_IN/failed-units" 2>/dev/null; exit ;; esac
+  for path in "$units"/*@*; do
   if [ -e "$path" ]; then echo "${path##*/} loaded active running"; fi; done ;;
 show) if [ -e "$units/$2" ]; then echo ActiveState=active; else echo ActiveState=failed; fi ;;
 start) wait=1; for unit; do
   case $unit in
   --no-block) wait=0 ;;
+  *-backup@run.service) "$STAND_IN/bin/backup-unit" || exit ;;
   *-web@*)
     id=${unit#*@}; id=${id%.service}
     socket="$STAND_IN/../run/shop-production/$id.sock"

@@ -113,6 +113,8 @@ def parser() -> Parser:
     command.add_argument("keep", type=positive, metavar="NUMBER", help="how many stay")
     add("list", "show the releases on disk")
     add("status", "show what is live and whether it is well")
+    add("report", "show what somebody should look at: certificate, backups, updates, disk")
+    add("backup", "make a backup now, as every night", by=True)
     text = "close the site to visitors while it is worked on"
     command = add("maintenance", text, as_json=False)
     actions = command.add_subparsers(dest="action", required=True, parser_class=words_class)
@@ -238,7 +240,7 @@ def sentence(text: str) -> str:
     return text.strip()
 
 
-REMOTE_COMMANDS = ("deploy", "rollback", "list", "status", "maintenance")
+REMOTE_COMMANDS = ("deploy", "rollback", "list", "status", "report", "backup", "maintenance")
 
 
 def remote_words(words: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from .reporting import Reporter
 from .site import SITE_NAME, Config, Site
 
 # Commands that change nothing, or do not wait for a unit of their own.
-AT_ONCE = ("list", "status", "manage", "start", "retire")
+AT_ONCE = ("list", "status", "report", "backup", "manage", "start", "retire")
 
 
 def in_unit_of_its_own(
@@ -113,6 +113,13 @@ def execute(words: Sequence[str], reporter: Reporter) -> int:
         return commands.show_list(site, reporter)
     if arguments.command == "status":
         return commands.show_status(site, reporter)
+    if arguments.command == "report":
+        from .report import show_report
+
+        return show_report(site, reporter)
+    if arguments.command == "backup":
+        by = arguments.by or os.environ.get("SUDO_USER") or getpass.getuser()
+        return commands.back_up(site, by, reporter)
     if asks:
         return commands.show_maintenance(site, reporter)
     if arguments.command == "manage":
