@@ -13,6 +13,7 @@ import {
   deploymentValues,
 } from '../../lib/github/deployment-settings.ts';
 import type { Flow, Linter } from '../../lib/github/flow.ts';
+import { projectPaths } from '../../lib/paths.ts';
 import { run, runOrThrow } from '../../lib/process.ts';
 import { defaultEnvironment, type Environment, siteName } from '../../lib/project.ts';
 import { renderProject } from '../../lib/render.ts';
@@ -312,6 +313,117 @@ describe('The shell scripts of a workflow', () => {
     expect(await readFile(summary, 'utf8')).toMatch(/^\| \*\*TOTAL\*\* +\|/m);
   });
 
+  test('judge the migrations of a pull request by the rules of a deploy', async (context) => {
+    const missing = missingServices();
+    if (missing.length > 0) context.skip(`not installed: ${missing.join(', ')}`);
+    const services = await startServices();
+    onTestFinished(services.stop);
+    const base = join(cwd, 'base');
+    const migration = join(cwd, 'accounts/migrations/0002_change.py');
+    await runOrThrow('git', ['clone', '--quiet', project, base], { failure: 'git could not clone' });
+    onTestFinished(() => Promise.all([rm(base, { recursive: true }), rm(migration)]).then(() => {}));
+    const { jobs } = await workflow('test.yml');
+    const steps = (jobs.migrations as Job).steps.filter(({ run }) => run);
+    const summary = join(temporaryDirectory(), 'summary.md');
+    const step = (index: number, environment: string) =>
+      run('bash', ['-eo', 'pipefail', '-c', String(steps[index]?.run)], {
+        cwd: join(cwd, steps[index]?.['working-directory'] ?? ''),
+        env: {
+          ...services.variables,
+          ...{ UV_PROJECT_ENVIRONMENT: environment, GITHUB_STEP_SUMMARY: summary, CI: 'true' },
+          DJANGO_SETTINGS_MODULE: 'shop.settings.development',
+        },
+      });
+    const nullable = (isNullable: boolean) =>
+      [
+        'from django.db import migrations, models',
+        'class Migration(migrations.Migration):',
+        '    dependencies = [("accounts", "0001_initial")]',
+        '    operations = [migrations.AddField("user", "phone",',
+        `        models.CharField(max_length=20, null=${isNullable ? 'True' : 'False, default=""'}))]`,
+        '',
+      ].join('\n');
+    const before = await step(0, `${project}-checkout-venv`);
+    expect(before.exitCode, before.stderr).toBe(0);
+
+    await writeFile(migration, nullable(false));
+    const refused = await step(1, env.UV_PROJECT_ENVIRONMENT);
+    expect(refused.exitCode, refused.stderr).toBe(1);
+    expect(refused.stdout).toContain(
+      '::error file=accounts/migrations/0002_change.py::accounts.0002_change, AddField accounts_user.phone: adds a column that must have a value',
+    );
+    expect(await readFile(summary, 'utf8')).toContain('- error: accounts.0002_change, AddField');
+
+    await writeFile(migration, nullable(true));
+    const accepted = await step(1, env.UV_PROJECT_ENVIRONMENT);
+    expect(accepted.exitCode, accepted.stderr).toBe(0);
+    expect(accepted.stdout).toContain('1 new migrations: accounts.0002_change');
+    expect(accepted.stdout).toContain('Applying accounts.0002_change... OK');
+  });
+
+  describe('plan', () => {
+    const plan = async (env: Record<string, string> = {}, playbook?: string) => {
+      const directory = temporaryDirectory();
+      const [root, runner] = [join(directory, 'project'), join(directory, 'runner')];
+      await mkdir(runner);
+      await runOrThrow('git', ['clone', '--quiet', project, root], { failure: 'git could not clone' });
+      if (playbook) await writeFile(join(root, '.ansible/provision.yml'), playbook);
+      const summary = join(runner, 'summary.md');
+      const result = await run('python', ['.github/scripts/make_plan.py'], {
+        cwd: root,
+        env: {
+          PATH: `${inject('projectPrograms')}:${process.env.PATH}`,
+          ...{ ENVIRONMENT: defaultEnvironment, PLAN_SSH_KEY: privateKey },
+          ANSIBLE_VAULT_PASSWORD: (await readFile(join(project, projectPaths.vaultPassword), 'utf8')).trim(),
+          ...env,
+          ...{ RUNNER_TEMP: runner, GITHUB_STEP_SUMMARY: summary },
+        },
+      });
+      const kept = async (path: string) => readFile(path, 'utf8').catch(() => '');
+      return { ...result, summary: await kept(summary), plan: await kept(join(runner, 'plan.md')) };
+    };
+
+    test('nothing without the secrets, and say in one line what it takes', async () => {
+      for (const name of ['PLAN_SSH_KEY', 'ANSIBLE_VAULT_PASSWORD']) {
+        const { exitCode, stdout, summary, plan: text } = await plan({ [name]: '' });
+        expect(exitCode).toBe(0);
+        expect(stdout).toBe(`::notice::${summary.trim()}`);
+        expect(summary).toContain('the environment production-plan has no secrets PLAN_SSH_KEY and');
+        expect(text).toBe('');
+      }
+    });
+
+    test('what would change, without what is in the vault', async () => {
+      // On this computer: what the playbooks of the project would change takes a server.
+      const vault = 'inventory/production/group_vars/all/vault.yml';
+      const playbook = [
+        '- hosts: localhost',
+        '  connection: local',
+        '  gather_facts: false',
+        '  tasks:',
+        '    - ansible.builtin.copy:',
+        `        content: "key {{ (lookup('ansible.builtin.unvault', '${vault}') | from_yaml).vault_secret_key }}\\nplain ~~~ text\\n"`,
+        '        dest: /tmp/goboot-no-such-file',
+        '        mode: "0600"',
+      ].join('\n');
+      const { exitCode, stdout, stderr, summary, plan: text } = await plan({}, playbook);
+      expect(exitCode, stdout + stderr).toBe(0);
+      expect(text).toMatch(/^### 1 tasks would change production\n/);
+      expect(text).toContain('+key ***\n+plain ~~~ text\n');
+      expect(text).toContain('\n~~~~diff\n');
+      expect(summary).toBe(`${text}\n`);
+    });
+
+    test('nothing with a password or a key that does not fit', async () => {
+      const password = await plan({ ANSIBLE_VAULT_PASSWORD: 'wrong' });
+      expect(password.exitCode).toBe(1);
+      expect(password.stdout).toBe('::error::The secret ANSIBLE_VAULT_PASSWORD does not open the vault');
+      const key = await plan({ PLAN_SSH_KEY: 'no key' });
+      expect(key.exitCode).toBe(1);
+      expect(key.stdout).toBe('::error::The secret PLAN_SSH_KEY is no private key without a passphrase');
+    });
+  });
+
   const { privateKey, publicKey } = makeDeployKeyPair('shop-production');
   const hostKey = makeDeployKeyPair('host').publicKey;
   const jump = { address: '2001:db8::5', user: 'hop', port: 2200 };
@@ -466,8 +578,8 @@ describe('The shell scripts of a workflow', () => {
   ) => {
     const directory = temporaryDirectory();
     const paths = Object.fromEntries(
-      ['asked', 'sent', 'answer', 'summary', 'ssh'].map((name) => [name, join(directory, name)]),
-    ) as Record<'asked' | 'sent' | 'answer' | 'summary' | 'ssh', string>;
+      ['asked', 'sent', 'answer', 'output', 'summary', 'ssh'].map((name) => [name, join(directory, name)]),
+    ) as Record<'asked' | 'sent' | 'answer' | 'output' | 'summary' | 'ssh', string>;
     await writeFile(paths.answer, answers.map((event) => `${JSON.stringify(event)}\n`).join(''));
     const script = [
       '#!/bin/sh',
@@ -485,6 +597,7 @@ describe('The shell scripts of a workflow', () => {
         ...env,
         RUNNER_TEMP: directory,
         GITHUB_STEP_SUMMARY: paths.summary,
+        GITHUB_OUTPUT: paths.output,
         PATH: `${directory}:${process.env.PATH}`,
       },
     });

@@ -38,12 +38,13 @@ for word in "${words[@]}" --json; do command+=" '${word//\'/\'\\\'\'}'"; done
 archive() {
   if [ "$ACTION" = deploy ]; then git -C release archive --format=tar.gz "$commit"; fi
 }
+# What is wrong with a server is its owners' business, and everybody can read the log of a public repository.
+log() {
+  if [ "$ACTION" = check ]; then cat > /dev/null; else cat; fi
+}
 answer=$RUNNER_TEMP/answer.jsonl
-# What is wrong with a server is nobody's business but its owners', and everybody can read the log of a public repository.
-log=/dev/stdout
-[ "$ACTION" = check ] && log=/dev/null
 status=0
-archive | ssh -F "$RUNNER_TEMP/ssh_config" "$SITE" "${command# }" 2> "$RUNNER_TEMP/ssh.log" | tee "$answer" > "$log" ||
+archive | ssh -F "$RUNNER_TEMP/ssh_config" "$SITE" "${command# }" 2> "$RUNNER_TEMP/ssh.log" | tee "$answer" | log ||
   status=$?
 cat "$RUNNER_TEMP/ssh.log" >&2
 
