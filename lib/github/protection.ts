@@ -80,7 +80,7 @@ export type Protection = { rulesets: AppliedRuleset[] } | { skipped: string };
 
 /**
  * Protects the default branch: no deletion, no rewritten history, and the given checks must pass (administrators
- * may push all the same). Sets of the same names are brought to this state. Where the plan has no rulesets for
+ * may push all the same), and further branches in the same way. Sets of the same names are brought to this state. Where the plan has no rulesets for
  * private repositories, it says so and changes nothing. Throws a GitHubError for any other failure.
  */
 export async function protectDefaultBranch(
@@ -88,14 +88,16 @@ export async function protectDefaultBranch(
   repository: RepositoryName,
   checks: readonly string[],
   watcher: Watcher = unwatched,
+  further: readonly string[] = [],
 ): Promise<Protection> {
+  const include = ['~DEFAULT_BRANCH', ...further.map((branch) => `refs/heads/${branch}`)];
   try {
     const existing = await listRulesets(github, repository);
     const applied: AppliedRuleset[] = [];
     for (const wanted of rulesets(checks, github.isPublic)) {
       const id = existing.find(({ name }) => name === wanted.name)?.id;
       await watcher.before(wanted.name, id === undefined ? 'absent' : 'replaced');
-      const ruleset = await applyRuleset(github, repository, wanted, id);
+      const ruleset = await applyRuleset(github, repository, wanted, include, id);
       await watcher.after(wanted.name, ruleset.id);
       applied.push(ruleset);
     }
@@ -131,6 +133,7 @@ async function applyRuleset(
   github: GitHub,
   repository: RepositoryName,
   wanted: Ruleset,
+  include: readonly string[],
   id: number | undefined,
 ): Promise<AppliedRuleset> {
   const repo = { owner: repository.owner, repo: repository.name };
@@ -139,7 +142,7 @@ async function applyRuleset(
     name,
     target: 'branch' as const,
     enforcement: 'active' as const,
-    conditions: { ref_name: { include: ['~DEFAULT_BRANCH'], exclude: [] } },
+    conditions: { ref_name: { include: [...include], exclude: [] } },
     bypass_actors: wanted.bypass_actors,
     rules: wanted.rules,
   };

@@ -1,10 +1,13 @@
 import { readDeployPublicKeys } from '../ansible/deploy-public-keys.ts';
+import { mainBranch } from '../git.ts';
 import type { Creation, Journal } from '../journal.ts';
 import type { Environment, Project } from '../project.ts';
+import { readStoredAnswers } from '../settings-file.ts';
 import type { KeyPair } from '../ssh/key-pair.ts';
 import { count } from '../terminal/format.ts';
 import { type Reporter, runStep } from '../terminal/reporter.ts';
 import type { Owner } from './account.ts';
+import { ensureBranches } from './branches.ts';
 import { pullRequestChecks } from './checks.ts';
 import type { GitHub } from './client.ts';
 import { newDeployKey, readDeployKey } from './deploy-key.ts';
@@ -17,6 +20,7 @@ import {
 } from './deployment-settings.ts';
 import { ensureEnvironment } from './environments.ts';
 import type { GitHubFacts } from './facts.ts';
+import { deploymentRefs, longLivedBranches } from './flow.ts';
 import { protectDefaultBranch } from './protection.ts';
 import { pushMain } from './push.ts';
 import {
@@ -31,9 +35,6 @@ import { putSecrets } from './secrets.ts';
 import type { ValueStore } from './stored-values.ts';
 import { deleteVariable, listVariables, putVariables } from './variables.ts';
 import type { Watcher } from './watcher.ts';
-
-/** What may deploy: main by hand, and whatever tag a release has. */
-const deploymentRefs = { branches: ['main'], tags: ['*'] };
 
 const notInThePlan = 'not in the plan of the account';
 
@@ -109,7 +110,9 @@ export function publishPlan({
       ? `Create the ${project.github.visibility} repository ${name}`
       : `Use the repository ${name}, which is ${found.state === 'empty' ? 'empty' : 'this project’s'}`,
     `Environment ${environment.name}: variables, secrets${deployKey ? ' and a new deploy key' : ''}`,
-    'Push main, require its checks',
+    project.github.flow === 'trunk'
+      ? 'Push main, require its checks'
+      : 'Push main, create the branches of the flow, require their checks',
   ];
 }
 
@@ -157,6 +160,15 @@ export async function publish(context: PublishContext): Promise<Publication> {
     (step) => push(context, repository, (text) => step.update(text)),
     ({ commit: sha, pushed }) => (pushed ? sha.slice(0, 8) : `${sha.slice(0, 8)} was there`),
   );
+  const branches = furtherBranches(context);
+  if (branches.length > 0) {
+    await runStep(
+      reporter,
+      'Branches',
+      () => ensureBranches(context.github, repository, branches, commit),
+      (missing) => (missing.length > 0 ? missing.join(', ') : `${branches.join(', ')} were there`),
+    );
+  }
   const rules = await runStep(
     reporter,
     'Rules for main',
@@ -205,7 +217,8 @@ async function environmentOf(context: PublishContext, repository: Repository): P
   const { github, journal, environment } = context;
   const { name } = environment;
   const watcher = watching(journal, repository, { kind: 'environment' });
-  const result = await ensureEnvironment(github, repository, name, deploymentRefs, watcher);
+  const refs = deploymentRefs(context.project.github.flow, name);
+  const result = await ensureEnvironment(github, repository, name, refs, watcher);
   if ('unavailable' in result) {
     await journal.remove({ kind: 'environment', name, place: fullName(repository) });
     const example = nameInPlace(deploymentSettings.host, name, 'repository');
@@ -310,12 +323,21 @@ async function push(
   return result;
 }
 
+/** The branches that the flow of the project has besides main. */
+function furtherBranches({ projectRoot, project, environment }: PublishContext): string[] {
+  const stored = Object.keys(readStoredAnswers(projectRoot).environments);
+  const environments = [...new Set([...stored, environment.name])];
+  return longLivedBranches(project.github.flow, environments).filter((branch) => branch !== mainBranch);
+}
+
 async function protect(
-  { projectRoot, github, journal }: PublishContext,
+  context: PublishContext,
   repository: Repository,
 ): Promise<{ rulesets: number; skipped?: string }> {
+  const { projectRoot, github, journal } = context;
   const checks = await pullRequestChecks(projectRoot);
   const watcher = watching(journal, repository, { kind: 'ruleset' });
-  const protection = await protectDefaultBranch(github, repository, checks, watcher);
+  const branches = furtherBranches(context);
+  const protection = await protectDefaultBranch(github, repository, checks, watcher, branches);
   return 'skipped' in protection ? { rulesets: 0, ...protection } : { rulesets: protection.rulesets.length };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { cpSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tokenNeeds } from '../../lib/github/token.ts';
@@ -147,6 +147,31 @@ describe('A publication', () => {
     expect(missing.join(' ')).toMatch(
       full ? /^$/ : new RegExp(`plan of ${owner} has no environments.*PRODUCTION_.*main is not protected`),
     );
+  });
+
+  test('with a branch for each environment creates the branches, and requires checks of all of them', async () => {
+    const run = await scenario('pro-user', { gitHub: { flow: 'gitops' } });
+    const { commit } = await runPublication(run);
+    expect(git(stateOf(run).path, 'for-each-ref', '--format=%(refname:short) %(objectname)')).toBe(
+      `develop ${commit}\nmain ${commit}`,
+    );
+    expect(stateOf(run).environments.production?.branchPolicies).toEqual([{ name: 'main', type: 'branch' }]);
+    const inventory = join(run.root, '.ansible/inventory');
+    cpSync(join(inventory, 'production'), join(inventory, 'staging'), { recursive: true });
+    git(run.root, 'add', '.ansible/inventory');
+    await runPublication({ ...run, environment: { name: 'staging', site: 'shop-staging' } });
+    const { rulesets, environments, path } = stateOf(run);
+    for (const { conditions } of rulesets) {
+      expect(conditions?.ref_name?.include).toEqual([
+        ...['~DEFAULT_BRANCH', 'refs/heads/develop', 'refs/heads/stage'],
+      ]);
+    }
+    expect(environments.staging?.branchPolicies.map(({ name }) => name)).toEqual(['main', 'stage']);
+    expect(git(path, 'branch', '--format=%(refname:short)').split('\n')).toEqual([
+      'develop',
+      'main',
+      'stage',
+    ]);
   });
 
   test('puts everything in place before a workflow can start', async () => {

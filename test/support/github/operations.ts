@@ -48,6 +48,7 @@ export const operations: Readonly<Record<string, Requirement>> = {
   'repos/list-branches': readContents,
   'repos/get-branch': readContents,
   'git/get-ref': readContents,
+  'git/create-ref': writeContents,
   'repos/list-commits': readContents,
   'repos/get-commit': readContents,
   'repos/compare-commits': readContents,

@@ -1,6 +1,6 @@
 import { commitBody } from '../bodies.ts';
 import { list, parameter, type RepositoryContext, type RepositoryHandler } from '../context.ts';
-import { notFound, ok, refusal } from '../reply.ts';
+import { created, notFound, ok, refusal } from '../reply.ts';
 
 const emptyRepository = () => refusal(409, 'Git Repository is empty.');
 
@@ -18,6 +18,16 @@ function isProtected(repository: RepositoryContext['repository'], branch: string
     repository.protection.has(branch) ||
     repository.rulesets.some((ruleset) => ruleset.enforcement === 'active')
   );
+}
+
+function refBody({ world, repository }: RepositoryContext, ref: { ref: string; sha: string; type: string }) {
+  const url = `${world.api}/repos/${repository.fullName}/git`;
+  return {
+    ref: ref.ref,
+    node_id: ref.sha,
+    url: `${url}/${ref.ref}`,
+    object: { type: ref.type, sha: ref.sha, url: `${url}/${ref.type}s/${ref.sha}` },
+  };
 }
 
 export const gitDataHandlers: Record<string, RepositoryHandler> = {
@@ -47,19 +57,23 @@ export const gitDataHandlers: Record<string, RepositoryHandler> = {
     });
   },
 
+  'git/create-ref': (context) => {
+    const { repository } = context;
+    if (repository.bare.isEmpty) throw emptyRepository();
+    const { ref, sha } = context.body as { ref: string; sha: string };
+    if (repository.bare.resolve(ref)) throw refusal(422, 'Reference already exists');
+    if (!repository.bare.resolve(`${sha}^{commit}`)) throw refusal(422, 'Object does not exist');
+    repository.bare.git('update-ref', ref, sha);
+    return created(refBody(context, { ref, sha, type: 'commit' }));
+  },
+
   'git/get-ref': (context) => {
-    const { world, repository } = context;
+    const { repository } = context;
     if (repository.bare.isEmpty) throw emptyRepository();
     const name = `refs/${parameter(context, 'ref')}`;
     const ref = repository.bare.refs('refs').find((candidate) => candidate.ref === name);
     if (!ref) throw notFound();
-    const url = `${world.api}/repos/${repository.fullName}/git`;
-    return ok({
-      ref: ref.ref,
-      node_id: ref.sha,
-      url: `${url}/${ref.ref}`,
-      object: { type: ref.type, sha: ref.sha, url: `${url}/${ref.type}s/${ref.sha}` },
-    });
+    return ok(refBody(context, ref));
   },
 
   'repos/list-commits': (context) => {
