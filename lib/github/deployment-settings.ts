@@ -51,6 +51,15 @@ export const deploymentSettings = {
     onlyWithJumpHost: false,
     value: ({ vaultPassword }) => vaultPassword,
   },
+  planKey: {
+    name: 'PLAN_SSH_KEY',
+    kind: 'secret',
+    purpose:
+      'A private key that may provision, for plans in pull requests; you set it yourself, in the environment for plans, or do without.',
+    usedBy: 'playbooks',
+    onlyWithJumpHost: false,
+    value: () => undefined,
+  },
   host: {
     name: 'DEPLOY_HOST',
     kind: 'variable',

@@ -84,7 +84,9 @@ test('an environment is added in one commit, to the same host as production unle
     'A\t.ansible/inventory/staging/group_vars/all/vault.yml',
     'A\t.ansible/inventory/staging/hosts.yml',
     'M\t.ansible/ssh_config',
+    'A\t.github/workflows/check-staging.yml',
     'A\t.github/workflows/deploy-staging.yml',
+    'A\t.github/workflows/plan-staging.yml',
     'M\t.yo-rc.json',
     'M\tREADME.md',
   ]);
@@ -276,7 +278,7 @@ test('nothing is written to find out what would be', async () => {
     knownHosts: '198.51.100.7 ssh-ed25519 BBBB\n',
     resumes: false,
   });
-  expect(created).toHaveLength(3);
+  expect(created).toHaveLength(5);
   expect(changed.map(({ path }) => path)).toEqual([
     'README.md',
     '.ansible/ssh_config',

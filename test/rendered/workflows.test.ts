@@ -313,54 +313,6 @@ describe('The shell scripts of a workflow', () => {
     expect(await readFile(summary, 'utf8')).toMatch(/^\| \*\*TOTAL\*\* +\|/m);
   });
 
-  test('judge the migrations of a pull request by the rules of a deploy', async (context) => {
-    const missing = missingServices();
-    if (missing.length > 0) context.skip(`not installed: ${missing.join(', ')}`);
-    const services = await startServices();
-    onTestFinished(services.stop);
-    const base = join(cwd, 'base');
-    const migration = join(cwd, 'accounts/migrations/0002_change.py');
-    await runOrThrow('git', ['clone', '--quiet', project, base], { failure: 'git could not clone' });
-    onTestFinished(() => Promise.all([rm(base, { recursive: true }), rm(migration)]).then(() => {}));
-    const { jobs } = await workflow('test.yml');
-    const steps = (jobs.migrations as Job).steps.filter(({ run }) => run);
-    const summary = join(temporaryDirectory(), 'summary.md');
-    const step = (index: number, environment: string) =>
-      run('bash', ['-eo', 'pipefail', '-c', String(steps[index]?.run)], {
-        cwd: join(cwd, steps[index]?.['working-directory'] ?? ''),
-        env: {
-          ...services.variables,
-          ...{ UV_PROJECT_ENVIRONMENT: environment, GITHUB_STEP_SUMMARY: summary, CI: 'true' },
-          DJANGO_SETTINGS_MODULE: 'shop.settings.development',
-        },
-      });
-    const nullable = (isNullable: boolean) =>
-      [
-        'from django.db import migrations, models',
-        'class Migration(migrations.Migration):',
-        '    dependencies = [("accounts", "0001_initial")]',
-        '    operations = [migrations.AddField("user", "phone",',
-        `        models.CharField(max_length=20, null=${isNullable ? 'True' : 'False, default=""'}))]`,
-        '',
-      ].join('\n');
-    const before = await step(0, `${project}-checkout-venv`);
-    expect(before.exitCode, before.stderr).toBe(0);
-
-    await writeFile(migration, nullable(false));
-    const refused = await step(1, env.UV_PROJECT_ENVIRONMENT);
-    expect(refused.exitCode, refused.stderr).toBe(1);
-    expect(refused.stdout).toContain(
-      '::error file=accounts/migrations/0002_change.py::accounts.0002_change, AddField accounts_user.phone: adds a column that must have a value',
-    );
-    expect(await readFile(summary, 'utf8')).toContain('- error: accounts.0002_change, AddField');
-
-    await writeFile(migration, nullable(true));
-    const accepted = await step(1, env.UV_PROJECT_ENVIRONMENT);
-    expect(accepted.exitCode, accepted.stderr).toBe(0);
-    expect(accepted.stdout).toContain('1 new migrations: accounts.0002_change');
-    expect(accepted.stdout).toContain('Applying accounts.0002_change... OK');
-  });
-
   describe('plan', () => {
     const plan = async (env: Record<string, string> = {}, playbook?: string) => {
       const directory = temporaryDirectory();
