@@ -10,10 +10,12 @@ import {
   validateDomain,
   validateEmail,
   validateEnvironmentName,
+  validateFlow,
   validateGitHubOwner,
   validateHost,
   validateKeyFile,
   validateKnownHostsFile,
+  validateLinter,
   validatePort,
   validateProjectName,
   validateStoredKeyFile,
@@ -73,6 +75,18 @@ test('www is redirected or is none of the names', () => {
   expect(validateWww('redirect')).toBe('redirect');
   expect(validateWww('none')).toBe('none');
   expectRefusal(() => validateWww('serve'), 'serve');
+});
+
+test('changes reach the environments by the trunk or by a branch for each', () => {
+  expect(validateFlow('trunk')).toBe('trunk');
+  expect(validateFlow('gitops')).toBe('gitops');
+  expectRefusal(() => validateFlow('git-flow'), 'git-flow');
+});
+
+test('the project is linted by its hooks or by super-linter', () => {
+  expect(validateLinter('pre-commit')).toBe('pre-commit');
+  expect(validateLinter('super-linter')).toBe('super-linter');
+  expectRefusal(() => validateLinter('flake8'), 'flake8');
 });
 
 test.each(['', 'friends', 'a.b-c_D9'])('visitors may be asked for the name %j', (name) => {

@@ -30,12 +30,11 @@ def in_unit_of_its_own(
     """
     # What is said twice counts as it was said last.
     said_last = [f"--by={arguments.by or os.environ.get('SUDO_USER') or getpass.getuser()}"]
-    if arguments.command == "deploy":
-        if arguments.archive != STANDARD_INPUT:
-            archive = arguments.archive.absolute()
-            if not archive.is_file():
-                raise UsageError(f"there is no archive {arguments.archive}")
-            said_last.append(f"--archive={archive}")
+    if arguments.command == "deploy" and arguments.archive != STANDARD_INPUT:
+        archive = arguments.archive.absolute()
+        if not archive.is_file():
+            raise UsageError(f"there is no archive {arguments.archive}")
+        said_last.append(f"--archive={archive}")
     unit = unit_name(site, purpose)
     program = [
         sys.executable,

@@ -92,8 +92,8 @@ class Repository:
         files = [path for path in directory.rglob("*") if path.is_file()]
         if any(path.parent != directory / "keys" for path in files):
             raise ReleaseError(
-                f"{self.name}: {directory} is not empty, and its file config is missing, without which no backup "
-                "in it can be read. Put that file back, or move the directory away to begin anew"
+                f"{self.name}: {directory} is not empty, and its file config is missing, without which no "
+                "backup in it can be read. Put that file back, or move the directory away to begin anew"
             )
         for path in files:
             path.unlink()
