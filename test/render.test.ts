@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { GitHubSettings } from '../lib/project.ts';
 import { renderProject } from '../lib/render.ts';
 import { sampleEnvironment, sampleProject, sampleStaging } from './support/sample.ts';
 
@@ -91,4 +92,16 @@ describe('a project with two environments', async () => {
     expect(other).toContain('group: staging-eu-');
     expect(other).not.toContain('shop-production');
   });
+});
+
+test('A check makes no record of a deployment, except on a server of one’s own, which may not know how', async () => {
+  const check = async (gitHub: Partial<GitHubSettings>) => {
+    const project = sampleProject();
+    const files = await renderProject({ ...project, github: { ...project.github, ...gitHub } }, [
+      sampleEnvironment(),
+    ]);
+    return String(files.find(({ path }) => path === '.github/workflows/check.yml')?.contents);
+  };
+  expect(await check({})).toContain('deployment: false');
+  expect(await check({ apiUrl: 'https://github.example.com/api/v3' })).not.toContain('deployment');
 });
