@@ -1,11 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
+// GitHub's packages import JSON as only bundlers accept it.
+const server = { deps: { inline: [/@actions\//] } };
+
 export default defineConfig({
   test: {
     projects: [
       {
+        // The packages below name source maps that they do not contain: a warning for each of their files.
+        logLevel: 'error',
         test: {
           name: 'unit',
+          server,
           include: ['test/**/*.test.ts'],
           exclude: ['github', 'rendered', 'host', 'e2e', 'trust', 'robustness', 'faults'].map(
             (name) => `test/${name}/**`,
@@ -21,7 +27,6 @@ export default defineConfig({
         },
       },
       {
-        // The packages below name source maps that they do not contain: a warning for each of their files.
         logLevel: 'error',
         test: {
           name: 'rendered',
@@ -30,8 +35,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
-          // They import JSON as only bundlers accept it.
-          server: { deps: { inline: [/@actions\//] } },
+          server,
         },
       },
       {
@@ -46,8 +50,10 @@ export default defineConfig({
         },
       },
       {
+        logLevel: 'error',
         test: {
           name: 'host',
+          server,
           include: ['test/host/**/*.test.ts'],
           globalSetup: 'test/host/setup.ts',
           testTimeout: 900_000,

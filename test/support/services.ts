@@ -22,12 +22,17 @@ function postgresqlPrograms(): string {
 }
 
 const programs = {
-  initdb: join(postgresqlPrograms(), 'initdb'),
-  postgres: join(postgresqlPrograms(), 'postgres'),
+  initdb: postgresqlProgram('initdb'),
+  postgres: postgresqlProgram('postgres'),
   epmd: '/usr/bin/epmd',
   rabbitmq: '/usr/lib/rabbitmq/bin/rabbitmq-server',
   memcached: '/usr/bin/memcached',
 };
+
+/** The path of a program that comes with PostgreSQL's server. */
+export function postgresqlProgram(name: string): string {
+  return join(postgresqlPrograms(), name);
+}
 
 /** The programs that `startServices` needs and this computer does not have. */
 export function missingServices(): string[] {
@@ -68,10 +73,11 @@ async function untilListening(service: Service, port: number): Promise<void> {
 
 /**
  * Starts PostgreSQL, RabbitMQ and memcached for one test: on free ports of the loopback interface, with all their
- * files in a directory of their own. `variables` tells a project where they are; `stop` ends and removes them.
+ * files in a directory of their own. `variables` and `ports` tell where they are; `stop` ends and removes them.
  */
 export async function startServices(): Promise<{
   variables: Record<string, string>;
+  ports: { postgresql: number; rabbitmq: number; memcached: number };
   stop: () => Promise<void>;
 }> {
   const directory = await mkdtemp(join(tmpdir(), 'goboot-services-'));
@@ -151,6 +157,7 @@ export async function startServices(): Promise<{
         CELERY_BROKER_URL: `amqp://guest:guest@127.0.0.1:${rabbitmqPort}//`,
         MEMCACHED_LOCATION: `127.0.0.1:${memcachedPort}`,
       },
+      ports: { postgresql: postgresqlPort, rabbitmq: rabbitmqPort, memcached: memcachedPort },
       stop,
     };
   } catch (error) {
