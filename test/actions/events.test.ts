@@ -10,15 +10,17 @@ import {
 } from '../support/actions/events.ts';
 import { readWorkflow } from '../support/actions/files.ts';
 import { gitIn } from '../support/actions/repository.ts';
-import { runTinySteps, stepsOf, TinyRepository } from '../support/actions/tiny.ts';
+import { TestRepository } from '../support/actions/test-repository.ts';
+import { runTinySteps, stepsOf } from '../support/actions/tiny-workflow.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 function startedBy(on: string, event: Event): boolean {
   const content = `on: ${on}\njobs: {only: {runs-on: ubuntu-24.04, steps: [{run: "true"}]}}`;
   return starts(readWorkflow('.github/workflows/tiny.yml', content), event);
 }
 
-function repository(): TinyRepository {
-  const made = new TinyRepository({ 'README.md': 'one\n' });
+function repository(): TestRepository {
+  const made = TestRepository.of(temporaryDirectory(), { 'README.md': 'one\n' });
   gitIn(made.path, ['tag', 'v1', 'main']);
   gitIn(made.path, ['branch', 'feature', 'main']);
   made.bare.commit('feature', { '.ansible/provision.yml': '---\n' }, 'Change the server');
@@ -85,7 +87,7 @@ test('the checkout has the commit of the event, alone, and what it is asked for 
     {
       files: { 'README.md': 'hello\n' },
       event: (at) => {
-        const { bare } = at as TinyRepository;
+        const { bare } = at as TestRepository;
         gitIn(at.path, ['branch', 'feature', 'main']);
         bare.commit('feature', { note: 'from the feature\n' }, 'Note');
         bare.commit('main', { note: 'from main\n' }, 'Note');

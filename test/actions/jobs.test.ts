@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { dispatch } from '../support/actions/events.ts';
 import type { WorkflowRun } from '../support/actions/run.ts';
-import { runTiny } from '../support/actions/tiny.ts';
+import { runTiny } from '../support/actions/tiny-workflow.ts';
 
 const jobsOf = ({ jobs }: WorkflowRun) =>
   Object.fromEntries(jobs.map(({ id, conclusion }) => [id, conclusion]));

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { pullRequest } from '../support/actions/events.ts';
 import { gitIn } from '../support/actions/repository.ts';
-import { runTiny, runTinySteps } from '../support/actions/tiny.ts';
+import { runTiny, runTinySteps } from '../support/actions/tiny-workflow.ts';
 
 const of = (secrets: Record<string, string>, variables: Record<string, string> = {}) => ({
   secrets,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { conclusions, runTinySteps, stepsOf } from '../support/actions/tiny.ts';
+import { conclusions, runTinySteps, stepsOf } from '../support/actions/tiny-workflow.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 test('a step that fails fails its job, and the steps after it are skipped', async () => {

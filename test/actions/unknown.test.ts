@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ExecutedScripts } from '../support/actions/coverage.ts';
 import { readWorkflow } from '../support/actions/files.ts';
-import { runTiny, runTinySteps } from '../support/actions/tiny.ts';
+import { runTiny, runTinySteps } from '../support/actions/tiny-workflow.ts';
 
 // A step that is ignored would count as executed. So whatever is not known ends the run, and is no mere failure.
 

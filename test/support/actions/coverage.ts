@@ -1,5 +1,8 @@
 import { entries, items, type ParsedFile } from './files.ts';
 
+/** The workflows whose scripts are executed without a server; those of all others are executed against a real one. */
+export const withoutServer = ['lint.yml', 'test.yml'].map((name) => `.github/workflows/${name}`);
+
 /** A shell script of a workflow or an action, by the file, the job and its place among the steps. */
 interface Script {
   file: string;

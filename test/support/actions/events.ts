@@ -3,7 +3,7 @@ import type { EventsConfig } from '@actions/workflow-parser/model/workflow-templ
 import type { JsonObject } from './expressions.ts';
 import { entries, type ParsedFile, UnsupportedError } from './files.ts';
 import { matchesAny } from './globs.ts';
-import { type ActionsRepository, commitOf, gitIn } from './repository.ts';
+import { type ActionsRepository, commitOf, commitTree, gitIn } from './repository.ts';
 
 /** Something that happened in a repository, as GitHub tells workflows about it. */
 export interface Event {
@@ -155,20 +155,11 @@ export function pullRequest(
     actor = 'ada',
   }: { head: string; base?: string; number?: number; action?: string; fork?: boolean; actor?: string },
 ): Event {
-  const git = (...args: string[]) => gitIn(repository.path, args, identity).trim();
+  const git = (...args: string[]) => gitIn(repository.path, args).trim();
   const baseSha = commitOf(repository, `refs/heads/${base}`);
   const headSha = commitOf(repository, `refs/heads/${head}`);
   const tree = git('merge-tree', '--write-tree', baseSha, headSha);
-  const merge = git(
-    'commit-tree',
-    tree,
-    '-p',
-    baseSha,
-    '-p',
-    headSha,
-    '-m',
-    `Merge ${headSha} into ${baseSha}`,
-  );
+  const merge = commitTree(repository, tree, [baseSha, headSha], `Merge ${headSha} into ${baseSha}`);
   git('update-ref', `refs/pull/${number}/merge`, merge);
   git('update-ref', `refs/pull/${number}/head`, headSha);
   const about = common(repository, actor);
@@ -203,13 +194,6 @@ export function pullRequest(
     },
   };
 }
-
-const identity = {
-  GIT_AUTHOR_NAME: 'GitHub',
-  GIT_AUTHOR_EMAIL: 'noreply@github.com',
-  GIT_COMMITTER_NAME: 'GitHub',
-  GIT_COMMITTER_EMAIL: 'noreply@github.com',
-};
 
 /** What starts a workflow, as GitHub's parser understands its `on:`. */
 export function triggersOf(file: ParsedFile): EventsConfig {

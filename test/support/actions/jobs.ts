@@ -30,8 +30,10 @@ import { type Conclusion, type Machine, runSteps, type StepRun } from './steps.t
 
 /** What a run needs beside the repository and the event. */
 export interface RunnerOptions {
-  /** Where workspaces, homes and caches of the jobs are made; whoever gives it removes it. */
+  /** Where workspaces and homes of the jobs are made; whoever gives it removes it. */
   directory: string;
+  /** Where caches are kept from job to job; below `directory` unless given. */
+  caches?: string;
   services?: ServicePrograms;
   /** Beside those that are known, or in their place. */
   standIns?: Readonly<Record<string, StandIn>>;
@@ -383,7 +385,7 @@ class JobExecution {
       workspace: join(directory, 'work', repositoryName, repositoryName),
       home: join(directory, 'home'),
       temporary: join(directory, 'temp'),
-      caches: join(options.directory, 'caches'),
+      caches: options.caches ?? join(options.directory, 'caches'),
       tools: join(options.directory, 'tools'),
     };
     for (const path of Object.values(place)) mkdirSync(path, { recursive: true });

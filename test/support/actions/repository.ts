@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { SecretsAndVariables } from '../github/server.ts';
 import { UnsupportedError } from './files.ts';
 
@@ -30,7 +32,11 @@ export interface ActionsRepository {
 }
 
 /** Runs git in a bare repository and returns what it prints. */
-export function gitIn(path: string, args: readonly string[], env: Record<string, string> = {}): string {
+export function gitIn(
+  path: string,
+  args: readonly string[],
+  { env = {}, input = '' }: { env?: Record<string, string>; input?: string } = {},
+): string {
   return execFileSync('git', [...args], {
     cwd: path,
     env: {
@@ -41,7 +47,8 @@ export function gitIn(path: string, args: readonly string[], env: Record<string,
       ...env,
     },
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
+    input,
+    stdio: ['pipe', 'pipe', 'pipe'],
     maxBuffer: 64 * 1024 * 1024,
   });
 }
@@ -65,4 +72,47 @@ export function workflowsAt({ path }: Pick<ActionsRepository, 'path'>, commit: s
   return gitIn(path, ['ls-tree', '--name-only', commit, '.github/workflows/'])
     .split('\n')
     .filter((name) => /\.ya?ml$/.test(name));
+}
+
+const identity = {
+  GIT_AUTHOR_NAME: 'GitHub',
+  GIT_AUTHOR_EMAIL: 'noreply@github.com',
+  GIT_COMMITTER_NAME: 'GitHub',
+  GIT_COMMITTER_EMAIL: 'noreply@github.com',
+};
+
+/** Makes a commit of a tree, without a branch. */
+export function commitTree(
+  { path }: Pick<ActionsRepository, 'path'>,
+  tree: string,
+  parents: readonly string[],
+  message: string,
+): string {
+  const words = ['commit-tree', tree, ...parents.flatMap((parent) => ['-p', parent]), '-m', message];
+  return gitIn(path, words, { env: identity }).trim();
+}
+
+/**
+ * Changes a file and commits that to a branch, which is made if it is not there: without a working tree, as GitHub's
+ * editor does. Returns the commit.
+ */
+export function commitChange(
+  repository: Pick<ActionsRepository, 'path' | 'defaultBranch'>,
+  file: string,
+  change: (text: string) => string,
+  { branch = repository.defaultBranch, from = branch }: { branch?: string; from?: string } = {},
+): string {
+  const { path } = repository;
+  const parent = commitOf(repository, from);
+  const [mode = '100644'] = gitIn(path, ['ls-tree', parent, file]).split(' ');
+  const input = change(fileAt(repository, parent, file));
+  const blob = gitIn(path, ['hash-object', '-w', '--stdin'], { input }).trim();
+  const env = { GIT_INDEX_FILE: join(path, 'index-of-a-change') };
+  gitIn(path, ['read-tree', parent], { env });
+  gitIn(path, ['update-index', '--cacheinfo', `${mode},${blob},${file}`], { env });
+  const tree = gitIn(path, ['write-tree'], { env }).trim();
+  rmSync(env.GIT_INDEX_FILE);
+  const commit = commitTree(repository, tree, [parent], `Change ${file}`);
+  gitIn(path, ['update-ref', `refs/heads/${branch}`, commit]);
+  return commit;
 }

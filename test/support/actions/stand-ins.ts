@@ -99,26 +99,36 @@ function resolvable({ path }: ActionsRepository, ref: string): string {
   return [`refs/heads/${ref}`, `refs/tags/${ref}`].find((name) => known.includes(name)) ?? ref;
 }
 
-/** The uv of this computer, told which Python to use and where its cache is. */
-const setupUv: StandIn = async (call) => {
-  const inputs = readInputs(call, 'astral-sh/setup-uv', [
-    'python-version',
-    'enable-cache',
-    'cache-suffix',
-  ] as const);
-  const version = inputs['python-version'];
-  if (version) {
-    const { exitCode } = await run('uv', ['python', 'find', '--no-project', version], {
-      env: { ...call.env },
-    });
-    if (exitCode !== 0) throw new UnsupportedError(`Python ${version} is not on this computer`);
-    call.setVariable('UV_PYTHON', version);
-  }
-  const cached = inputs['enable-cache'] === 'true';
-  const cache = join(cached ? call.caches : call.home, 'uv');
-  call.setOutput('cache-hit', String(cached && existsSync(cache)));
-  if (cached) call.setVariable('UV_CACHE_DIR', cache);
-};
+/**
+ * The uv of this computer, told which Python to use and where its cache is. A Python that is not here is an error, or
+ * another one stands in.
+ */
+export function setupUv({ otherwise }: { otherwise?: string | undefined } = {}): StandIn {
+  return async (call) => {
+    const names = ['python-version', 'enable-cache'] as const;
+    const inputs = readInputs(call, 'astral-sh/setup-uv', names);
+    const asked = inputs['python-version'];
+    if (asked) {
+      const version = (await hasPython(asked, call.env)) ? asked : otherwise;
+      if (!version) throw new UnsupportedError(`Python ${asked} is not on this computer`);
+      if (version !== asked) call.log(`Python ${asked} is not on this computer: ${version} stands in`);
+      call.setVariable('UV_PYTHON', version);
+    }
+    const cached = inputs['enable-cache'] === 'true';
+    const cache = join(cached ? call.caches : call.home, 'uv');
+    call.setOutput('cache-hit', String(cached && existsSync(cache)));
+    if (cached) call.setVariable('UV_CACHE_DIR', cache);
+  };
+}
+
+/** Whether uv finds a version of Python on this computer. */
+export async function hasPython(
+  version: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
+  const args = ['python', 'find', '--no-project', '--no-python-downloads', version];
+  return (await run('uv', args, { env: { ...env } })).exitCode === 0;
+}
 
 /** Keeps the files of paths in a directory, under the name of their key. */
 const cache: StandIn = async (call) => {
@@ -161,6 +171,6 @@ const cache: StandIn = async (call) => {
 /** The public actions that can be executed, by their names without a version. Any other one is an error. */
 export const standIns: Readonly<Record<string, StandIn>> = {
   'actions/checkout': checkout,
-  'astral-sh/setup-uv': setupUv,
+  'astral-sh/setup-uv': setupUv(),
   'actions/cache': cache,
 };

@@ -1,39 +1,10 @@
-import { join } from 'node:path';
-import { BareRepository } from '../github/bare-repository.ts';
 import { temporaryDirectory } from '../temporary-directory.ts';
 import { type Event, push } from './events.ts';
 import type { RunnerOptions } from './jobs.ts';
 import type { ActionsRepository, HeldByGitHub } from './repository.ts';
 import { runWorkflow, type WorkflowRun } from './run.ts';
 import type { StepRun } from './steps.ts';
-
-/** A repository with a few files, for the time of a test. */
-export class TinyRepository implements ActionsRepository {
-  readonly fullName = 'ada/shop';
-  readonly private = true;
-  readonly defaultBranch = 'main';
-  readonly serverUrl = 'https://github.example';
-  readonly apiUrl = 'https://api.github.example';
-  readonly bare = new BareRepository(join(temporaryDirectory(), 'shop.git'), 'main');
-  readonly #held: HeldByGitHub;
-
-  constructor(files: Readonly<Record<string, string>>, held: Partial<HeldByGitHub> = {}) {
-    this.bare.commit('main', files, 'Start');
-    this.#held = { secrets: {}, variables: {}, environments: {}, ...held };
-  }
-
-  get path(): string {
-    return this.bare.path;
-  }
-
-  held(): HeldByGitHub {
-    return this.#held;
-  }
-
-  token(permissions: Readonly<Record<string, string>>): string {
-    return `token-${JSON.stringify(permissions)}`;
-  }
-}
+import { TestRepository } from './test-repository.ts';
 
 const path = '.github/workflows/tiny.yml';
 
@@ -57,7 +28,7 @@ export async function runTiny(
   } = {},
 ): Promise<WorkflowRun> {
   const workflow = `${head}\n${/^permissions:/m.test(head) ? '' : 'permissions: {}\n'}jobs:\n${jobs}`;
-  const repository = new TinyRepository({ [path]: workflow, ...files }, held);
+  const repository = TestRepository.of(temporaryDirectory(), { [path]: workflow, ...files }, held);
   return runWorkflow(repository, path, event(repository), { directory: temporaryDirectory(), ...options });
 }
 
