@@ -1,18 +1,16 @@
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { runOrThrow } from '../../lib/process.ts';
 import { ExecutedScripts, withoutServer } from '../support/actions/coverage.ts';
-import { type Event, push } from '../support/actions/events.ts';
+import { type Event, pullRequest, push } from '../support/actions/events.ts';
 import { readWorkflow } from '../support/actions/files.ts';
 import { localServicePrograms } from '../support/actions/job-services.ts';
-import type { RunnerOptions } from '../support/actions/jobs.ts';
 import { commitChange, fileAt, workflowsAt } from '../support/actions/repository.ts';
 import { runWorkflow, type WorkflowRun } from '../support/actions/run.ts';
-import { hasPython, setupUv } from '../support/actions/stand-ins.ts';
 import type { Conclusion } from '../support/actions/steps.ts';
 import { TestRepository } from '../support/actions/test-repository.ts';
+import { lookAtThisComputer, type ThisComputer } from '../support/actions/this-computer.ts';
 import { missingServices } from '../support/services.ts';
 
 // The workflows of a rendered project that need no server, executed as they are. The last test looks whether all of
@@ -22,35 +20,26 @@ const missing = missingServices();
 const executed = new ExecutedScripts();
 let directory: string;
 let repository: TestRepository;
-let options: RunnerOptions;
-/** The versions of Python that the matrix has and this computer, too. */
-const pythons: string[] = [];
+let computer: ThisComputer;
+let services: Awaited<ReturnType<typeof localServicePrograms>> | undefined;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'goboot-runs-'));
   repository = TestRepository.copyOf(directory, inject('renderedProjects').shop);
-  for (const version of ['3.11', '3.12', '3.13', '3.14']) if (await hasPython(version)) pythons.push(version);
-  const services = missing.length > 0 ? undefined : await localServicePrograms();
-  // Packages are downloaded once, for all tests of this computer.
-  const { stdout: cache } = await runOrThrow('uv', ['cache', 'dir'], { failure: 'uv knows no cache' });
-  const caches = mkdtempSync(join(directory, 'caches-'));
-  symlinkSync(cache.trim(), join(caches, 'uv'));
-  options = {
-    directory,
-    caches,
-    executed,
-    standIns: { 'astral-sh/setup-uv': setupUv({ otherwise: pythons.at(-1) }) },
-    ...(services && { services }),
-  };
-  return services?.stop;
+  computer = await lookAtThisComputer(directory);
+  if (missing.length === 0) services = await localServicePrograms();
 });
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+afterAll(async () => {
+  await services?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
 
-/** Runs a workflow, of a matrix over versions of Python those that are here, or only some of these. */
-function start(file: string, event: Event, versions = pythons): Promise<WorkflowRun> {
+/** Runs a workflow, with every Python that is here or with one. */
+function start(file: string, event: Event, { one = false } = {}): Promise<WorkflowRun> {
   return runWorkflow(repository, `.github/workflows/${file}`, event, {
-    ...options,
-    combination: (matrix) => versions.includes(String(matrix['python-version'] ?? versions[0])),
+    ...computer.options(one ? computer.pythons.slice(0, 1) : computer.pythons),
+    executed,
+    ...(services && { services }),
   });
 }
 
@@ -58,6 +47,11 @@ function start(file: string, event: Event, versions = pythons): Promise<Workflow
 function pushOf(path: string, change: (text: string) => string): Event {
   commitChange(repository, path, change, { branch: 'changed', from: 'main' });
   return { ...push(repository, { branch: 'changed' }), ref: 'refs/heads/main' };
+}
+
+/** What became of the jobs, by their names. */
+function jobs(run: WorkflowRun): Record<string, Conclusion> {
+  return Object.fromEntries(run.jobs.map(({ name, conclusion }) => [name, conclusion]));
 }
 
 /** What became of the steps of the first job, by their names. */
@@ -83,11 +77,48 @@ describe('lint.yml', () => {
 });
 
 describe.skipIf(missing.length > 0)('test.yml, with PostgreSQL, RabbitMQ and memcached', () => {
-  test('passes for a project as it is rendered, with every Python that is here', async () => {
-    const run = await start('test.yml', push(repository));
+  test('passes for a pull request to a project as it is rendered, with every Python that is here', async () => {
+    commitChange(repository, 'README.md', (text) => `${text}\n`, { branch: 'readme', from: 'main' });
+    const run = await start('test.yml', pullRequest(repository, { head: 'readme' }));
     expect(run.conclusion, run.log).toBe('success');
-    expect(run.jobs.filter(({ conclusion }) => conclusion === 'success')).toHaveLength(pythons.length);
+    expect(jobs(run)).toEqual({
+      ...Object.fromEntries(computer.pythons.map((version) => [`Python ${version}`, 'success'])),
+      Migrations: 'success',
+    });
+    expect(run.summary).toMatch(/^\| \*\*TOTAL\*\* +\|/m);
     expect(run.leaks).toEqual([]);
+  });
+
+  test('fails for a migration that the running release could not live with, and says what to do', async () => {
+    const field = 'models.TextField(default="")';
+    const branch = { branch: 'nickname' };
+    commitChange(
+      repository,
+      'accounts/models.py',
+      (text) =>
+        `${text}\n    nickname = ${field}\n`.replace(
+          /^from django/m,
+          'from django.db import models\nfrom django',
+        ),
+      { ...branch, from: 'main' },
+    );
+    commitChange(
+      repository,
+      'accounts/migrations/0002_user_nickname.py',
+      () =>
+        [
+          ...['from django.db import migrations, models', '', '', 'class Migration(migrations.Migration):'],
+          '    dependencies = [("accounts", "0001_initial")]',
+          `    operations = [migrations.AddField("user", "nickname", ${field})]`,
+        ].join('\n'),
+      branch,
+    );
+    const event = pullRequest(repository, { head: 'nickname', number: 2 });
+    const run = await start('test.yml', event, { one: true });
+    expect(jobs(run)).toMatchObject({ [`Python ${computer.pythons[0]}`]: 'success', Migrations: 'failure' });
+    const [error] = run.annotations.filter(({ level }) => level === 'error');
+    expect(error?.message).toMatch(/^accounts\.0002_user_nickname, AddField .*nickname.*Instead: /);
+    expect(run.summary).toContain('accounts.0002_user_nickname');
   });
 
   test('fails for a test that fails', async () => {
@@ -99,7 +130,7 @@ describe.skipIf(missing.length > 0)('test.yml, with PostgreSQL, RabbitMQ and mem
           (line, indent) => `${line}${indent}    self.fail("on purpose")\n`,
         ),
       ),
-      pythons.slice(0, 1),
+      { one: true },
     );
     expect(run.conclusion).toBe('failure');
     expect(steps(run)).toMatchObject({ 'Run the tests': 'failure' });
@@ -115,7 +146,7 @@ describe.skipIf(missing.length > 0)('test.yml, with PostgreSQL, RabbitMQ and mem
           'from django.db import models\nfrom django',
         ),
       ),
-      pythons.slice(0, 1),
+      { one: true },
     );
     expect(run.conclusion).toBe('failure');
     expect(steps(run)).toMatchObject({

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { GitHub, RepositoryState } from '../github/server.ts';
 import type { ActionsRepository, HeldByGitHub } from './repository.ts';
 
@@ -28,6 +29,10 @@ export function repositoryOn(github: GitHub, fullName: string): ActionsRepositor
         variables,
         environments: Object.fromEntries(allowed) as HeldByGitHub['environments'],
       };
+    },
+    begin: (path, sha) => {
+      const id = github.addRun(fullName, basename(path), { sha });
+      return (conclusion) => github.endRun(fullName, id, conclusion);
     },
     token: (permissions) =>
       github.token('fine-grained', owner, {

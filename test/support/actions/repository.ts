@@ -29,6 +29,8 @@ export interface ActionsRepository {
   held(): HeldByGitHub;
   /** A token for a job, with the permissions that the job has and no others. */
   token(permissions: Readonly<Record<string, 'read' | 'write'>>): string;
+  /** Notes that a workflow has begun to run for a commit. What it returns notes how that has ended. */
+  begin?(path: string, commit: string): (conclusion: 'success' | 'failure' | 'cancelled' | 'skipped') => void;
 }
 
 /** Runs git in a bare repository and returns what it prints. */
@@ -93,7 +95,7 @@ export function commitTree(
 }
 
 /**
- * Changes a file and commits that to a branch, which is made if it is not there: without a working tree, as GitHub's
+ * Changes a file, or makes it, and commits that to a branch, which is made if it is not there: without a working tree, as GitHub's
  * editor does. Returns the commit.
  */
 export function commitChange(
@@ -104,12 +106,12 @@ export function commitChange(
 ): string {
   const { path } = repository;
   const parent = commitOf(repository, from);
-  const [mode = '100644'] = gitIn(path, ['ls-tree', parent, file]).split(' ');
-  const input = change(fileAt(repository, parent, file));
+  const [mode] = gitIn(path, ['ls-tree', parent, file]).split(' ');
+  const input = change(mode ? fileAt(repository, parent, file) : '');
   const blob = gitIn(path, ['hash-object', '-w', '--stdin'], { input }).trim();
   const env = { GIT_INDEX_FILE: join(path, 'index-of-a-change') };
   gitIn(path, ['read-tree', parent], { env });
-  gitIn(path, ['update-index', '--cacheinfo', `${mode},${blob},${file}`], { env });
+  gitIn(path, ['update-index', '--add', '--cacheinfo', `${mode || '100644'},${blob},${file}`], { env });
   const tree = gitIn(path, ['write-tree'], { env }).trim();
   rmSync(env.GIT_INDEX_FILE);
   const commit = commitTree(repository, tree, [parent], `Change ${file}`);

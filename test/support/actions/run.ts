@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { type Event, starts } from './events.ts';
 import { evaluate, evaluateText, type JsonObject, text } from './expressions.ts';
 import { fields, readWorkflow, UnsupportedError } from './files.ts';
@@ -90,6 +91,7 @@ export async function runWorkflow(
   const scope = { contexts: { github, inputs, vars: repository.held().variables } };
   // Runs do not wait for each other here; that the group can be told is checked.
   if (concurrency) evaluate(concurrency, scope);
+  const end = repository.begin?.(path, event.sha);
   const { jobs, conclusion } = await runJobs(file, {
     repository,
     event,
@@ -97,7 +99,11 @@ export async function runWorkflow(
     github,
     inputs,
     secrets: undefined,
+  }).catch((error: unknown) => {
+    end?.('cancelled');
+    throw error;
   });
+  end?.(conclusion);
   const logs = jobs.map(({ log }) => log);
   return {
     path,
@@ -113,17 +119,19 @@ export async function runWorkflow(
   };
 }
 
-/** Runs every workflow that an event starts. */
+/** Runs every workflow that an event starts, all at once, and returns them by their file names. */
 export async function runEvent(
   repository: ActionsRepository,
   event: Event,
   options: RunnerOptions,
-): Promise<WorkflowRun[]> {
-  const started: WorkflowRun[] = [];
-  for (const path of workflowsAt(repository, event.sha)) {
-    if (starts(readWorkflow(path, fileAt(repository, event.sha, path)), event)) {
-      started.push(await runWorkflow(repository, path, event, options));
-    }
-  }
-  return started;
+): Promise<Record<string, WorkflowRun>> {
+  const started = workflowsAt(repository, event.sha).filter((path) =>
+    starts(readWorkflow(path, fileAt(repository, event.sha, path)), event),
+  );
+  const runs = await Promise.all(
+    started.map(
+      async (path) => [basename(path), await runWorkflow(repository, path, event, options)] as const,
+    ),
+  );
+  return Object.fromEntries(runs);
 }
