@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
-import { deploymentSettingList } from '../../lib/github/deployment-settings.ts';
 import { projectPaths } from '../../lib/paths.ts';
-import { runOrThrow } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
+import { dispatch } from '../support/actions/events.ts';
+import { repositoryOn } from '../support/actions/github-repository.ts';
+import { gitIn } from '../support/actions/repository.ts';
+import { runWorkflow } from '../support/actions/run.ts';
 import { visitInChromium } from '../support/browser.ts';
 import { sampleCommandLines } from '../support/command-lines.ts';
 import { type GitHub, startGitHub } from '../support/github/server.ts';
@@ -14,7 +16,6 @@ import { type LoadResult, startLoad } from '../support/load.ts';
 import { giveTo } from '../support/normal-user.ts';
 import { git, projectFile, vaultVariables } from '../support/scaffold.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
-import { readWorkflows, runSteps, serverStep, type Workflow } from '../support/workflows.ts';
 import { Workplace } from '../support/workplace.ts';
 
 // One site, from an idea to its tenth day: the tests build on each other, in this order.
@@ -239,33 +240,23 @@ test('the deploy workflow releases with what GitHub holds, whose key can do noth
   await commitChange('README.md', (text) => `${text}\n`);
   const runner = mkdtempSync(join(tmpdir(), 'runner-'));
   onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
+  const repository = repositoryOn(github, 'pro-user/shop');
   // The project belongs to another user than the one who runs the tests, and git asks about that.
   const bundle = join(place.temporary, 'shop.bundle');
   await git(place, 'bundle', 'create', '--quiet', bundle, 'main');
-  const clone = join(runner, 'clone');
-  await runOrThrow('git', ['clone', '--quiet', '--branch', 'main', bundle, clone], { failure: 'No clone' });
-  // Where the workflow checks out what it deploys.
-  await runOrThrow('git', ['clone', '--quiet', clone, join(clone, 'release')], { failure: 'No clone' });
-  const [deploy] = (await readWorkflows(clone)).filter(({ file }) => file === 'deploy.yml');
-  const summary = join(runner, 'summary.md');
-  const { secrets, variables } = onGitHub();
-  const step = serverStep(deploy as Workflow);
-  await runSteps({ ...(deploy as Workflow), jobs: { deploy: { steps: [step] } } }, 'deploy', {
-    cwd: clone,
-    env: {
-      // What is not set is empty in a workflow.
-      ...Object.fromEntries(deploymentSettingList.map(({ name }) => [name, ''])),
-      ...secrets,
-      ...variables,
-      ...{ ACTION: 'deploy', RELEASE: '', MESSAGE: '', ALLOW_INCOMPATIBLE_MIGRATIONS: 'false' },
-      RUNNER_TEMP: runner,
-      GITHUB_ACTOR: 'ada',
-      GITHUB_STEP_SUMMARY: summary,
-    },
+  gitIn(repository.path, ['fetch', '--quiet', bundle, 'main:main']);
+  for (const name of ['lint.yml', 'test.yml']) {
+    github.addRun(repository.fullName, name, { conclusion: 'success' });
+  }
+  const run = await runWorkflow(repository, '.github/workflows/deploy.yml', dispatch(repository), {
+    directory: runner,
   });
-  expect(readFileSync(summary, 'utf8')).toContain('**deployed**');
+  expect(run.conclusion, run.log).toBe('success');
+  expect(run.leaks).toEqual([]);
+  expect(run.summary).toContain('**deployed**');
   expect((await health()).release).toContain((await git(place, 'rev-parse', '--short=8', 'HEAD')).trim());
 
+  const { secrets } = onGitHub();
   const key = join(place.user.home, 'deploy-key');
   writeFileSync(key, secrets.DEPLOY_SSH_KEY as string, { mode: 0o600 });
   giveTo(place.user, key);

@@ -21,13 +21,11 @@ import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { expectSuccess } from '../support/project-program.ts';
 import { type SampleName, sampleNames } from '../support/rendered-project.ts';
 import { sampleEnvironment, sampleProject, sampleStaging } from '../support/sample.ts';
-import { missingServices, startServices } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import {
   connectScript,
   type Job,
   readWorkflows,
-  runSteps,
   settingsAsVariables,
   type Workflow,
 } from '../support/workflows.ts';
@@ -282,35 +280,11 @@ describe('The shell scripts of a workflow', () => {
   const project = inject('renderedProjects').shop;
   // What a runner checks out: without the files that git ignores, the vault password among them.
   const cwd = `${project}-checkout`;
-  const env = { UV_PROJECT_ENVIRONMENT: `${project}-checkout-venv` };
-  const workflow = async (name: string) => {
-    const found = (await readWorkflows(cwd)).find(({ file }) => file === name);
-    if (!found) throw new Error(`there is no ${name}`);
-    return found;
-  };
 
   beforeAll(async () => {
     await runOrThrow('git', ['clone', '--quiet', project, cwd], {
       failure: 'git could not clone the project',
     });
-  });
-
-  test('lint the project without a finding', async () => {
-    await runSteps(await workflow('lint.yml'), 'lint', { cwd, env });
-  });
-
-  test('test the project with PostgreSQL, RabbitMQ and memcached', async (context) => {
-    const missing = missingServices();
-    if (missing.length > 0) context.skip(`not installed: ${missing.join(', ')}`);
-    const services = await startServices();
-    onTestFinished(services.stop);
-    const directory = temporaryDirectory();
-    const summary = join(directory, 'summary.md');
-    await runSteps(await workflow('test.yml'), 'test', {
-      cwd,
-      env: { ...env, ...services.variables, STATIC_ROOT: directory, GITHUB_STEP_SUMMARY: summary },
-    });
-    expect(await readFile(summary, 'utf8')).toMatch(/^\| \*\*TOTAL\*\* +\|/m);
   });
 
   describe('plan', () => {
