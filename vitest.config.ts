@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// A part of its own, because it takes minutes.
+const workflowRuns = 'test/host/workflows.test.ts';
+
 // GitHub's packages import JSON as only bundlers accept it.
 const server = { deps: { inline: [/@actions\//] } };
 
@@ -55,10 +58,22 @@ export default defineConfig({
           name: 'host',
           server,
           include: ['test/host/**/*.test.ts'],
+          exclude: [workflowRuns],
           globalSetup: 'test/host/setup.ts',
           testTimeout: 900_000,
           hookTimeout: 900_000,
           fileParallelism: false,
+        },
+      },
+      {
+        logLevel: 'error',
+        test: {
+          name: 'workflows',
+          server,
+          include: [workflowRuns],
+          globalSetup: 'test/host/setup.ts',
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
         },
       },
       {

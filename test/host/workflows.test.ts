@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { ExecutedScripts, withoutServer } from '../support/actions/coverage.ts';
-import { dispatch, type Event, push, release } from '../support/actions/events.ts';
+import { dispatch, type Event, pullRequest, push, release, schedule } from '../support/actions/events.ts';
 import { readWorkflow } from '../support/actions/files.ts';
 import { repositoryOn } from '../support/actions/github-repository.ts';
 import { localServicePrograms } from '../support/actions/job-services.ts';
@@ -21,7 +21,7 @@ import {
 import { runEvent, runWorkflow, type WorkflowRun } from '../support/actions/run.ts';
 import { lookAtThisComputer } from '../support/actions/this-computer.ts';
 import { type GitHub, startGitHub } from '../support/github/server.ts';
-import { git } from '../support/scaffold.ts';
+import { git, vaultVariables } from '../support/scaffold.ts';
 import { missingServices } from '../support/services.ts';
 import { startTestHost, type TestHost } from '../support/test-host.ts';
 import { Workplace } from '../support/workplace.ts';
@@ -247,6 +247,119 @@ describe('deploy.yml', () => {
     const run = await start('deploy-staging.yml', dispatch(repository, { ref: 'refs/heads/feature' }));
     expect(jobs(run)).toEqual({ checks: 'success', deploy: 'failure' });
     expect(errors(run)[0]).toContain('Branch "feature" is not allowed to deploy to staging');
+  });
+});
+
+describe('check.yml', () => {
+  const issues = () => github.repository(repository.fullName)?.issues ?? [];
+  const monday = () => schedule(repository, '23 5 * * 1');
+  const title = 'shop-production needs attention';
+
+  test('opens one issue about what is wrong on the server, and updates that one', async () => {
+    // A certificate that the site made for itself is always something to look at.
+    const first = await start('check.yml', monday());
+    expect(first.conclusion).toBe('failure');
+    expect(issues()).toMatchObject([{ title, state: 'open' }]);
+    expect(issues()[0]?.body).toContain(`/actions/runs/`);
+    await start('check.yml', monday());
+    expect(issues()).toHaveLength(1);
+  });
+
+  test('says in the issue that the server cannot be asked', async () => {
+    const variables = github.repository(repository.fullName)?.environments.production?.variables;
+    const unreachable = {
+      ...repository,
+      held: () => {
+        const held = repository.held();
+        const production = { secrets: {}, ...held.environments.production };
+        return {
+          ...held,
+          environments: {
+            ...held.environments,
+            production: { ...production, variables: { ...variables, DEPLOY_PORT: '9' } },
+          },
+        };
+      },
+    };
+    const run = await runWorkflow(unreachable, '.github/workflows/check.yml', monday(), options);
+    expect(run.conclusion).toBe('failure');
+    expect(issues()[0]?.body).toMatch(/could not be asked: .*(refused|timed out)/);
+  });
+});
+
+describe('plan.yml', () => {
+  let number: number;
+  const comments = () =>
+    (github.repository(repository.fullName)?.issues ?? []).find((issue) => issue.number === number)
+      ?.comments ?? [];
+  const opened = (more: { action?: string; fork?: boolean } = {}) =>
+    pullRequest(repository, { head: 'plan', number, ...more });
+
+  /** GitHub, where somebody has set up the environment for plans as the README says. */
+  function withPlans(): ActionsRepository {
+    return {
+      ...repository,
+      held: () => {
+        const held = repository.held();
+        const PLAN_SSH_KEY = readFileSync(host.keyFile as string, 'utf8');
+        const ANSIBLE_VAULT_PASSWORD = held.environments.production?.secrets.ANSIBLE_VAULT_PASSWORD as string;
+        const plan = { secrets: { PLAN_SSH_KEY, ANSIBLE_VAULT_PASSWORD }, variables: {} };
+        return { ...held, environments: { ...held.environments, 'production-plan': plan } };
+      },
+    };
+  }
+
+  const plan = async (event: Event, at = withPlans()) => {
+    const run = await runWorkflow(at, '.github/workflows/plan.yml', event, options);
+    expect(run.leaks).toEqual([]);
+    return run;
+  };
+
+  beforeAll(async () => {
+    // Issues and pull requests share their numbers, and the comments are those of an issue.
+    const answer = await fetch(`${github.url}/repos/${repository.fullName}/issues`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify({ title: 'Change the greeting of the server' }),
+    });
+    number = ((await answer.json()) as { number: number }).number;
+    // A runner has the key in its agent only, and not where the developer has it.
+    const key = host.keyFileFor(place);
+    renameSync(key, `${key}-elsewhere`);
+    const file = '.ansible/inventory/production/group_vars/all/main.yml';
+    const change = (text: string) => `${text}application_keep_warm_seconds: 299\n`;
+    commitChange(repository, file, change, { branch: 'plan', from: 'main' });
+  });
+
+  test('comments on a pull request what would change on the server, and changes nothing', async () => {
+    const run = await plan(opened());
+    expect(run.conclusion, run.log).toBe('success');
+    expect(comments()).toHaveLength(1);
+    expect(comments()[0]?.body).toMatch(
+      /^<!-- plan of production -->\n### \d+ tasks would change production/,
+    );
+    expect(comments()[0]?.body).toContain('299');
+    const { stdout } = await host.rootShell("grep -rlE '\\b299\\b' /etc/shop-production || true");
+    expect(stdout).toBe('');
+  });
+
+  test('brings its comment up to date, and shows no secret of the vault', async () => {
+    await plan(opened({ action: 'synchronize' }));
+    expect(comments()).toHaveLength(1);
+    const secrets = Object.values(await vaultVariables(place));
+    for (const secret of secrets) expect(comments()[0]?.body.includes(secret)).toBe(false);
+  });
+
+  test('is no failure for a fork, which is given no secret, nor where nobody has set it up', async () => {
+    for (const [event, at] of [
+      [opened({ fork: true }), withPlans()],
+      [dispatch(repository), repository],
+    ] as const) {
+      const run = await plan(event, at);
+      expect(run.conclusion, run.log).toBe('success');
+      expect(run.summary).toMatch(/^There is no plan of production/);
+    }
+    expect(comments()).toHaveLength(1);
   });
 });
 

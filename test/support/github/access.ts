@@ -77,13 +77,15 @@ export function hasScope(token: Token, scope: string): boolean {
   return token.scopes.some((granted) => granted === scope || implied[granted]?.includes(scope));
 }
 
-/** Whether a fine-grained token has a permission like `contents=write`. */
+/** Whether a fine-grained token has a permission like `contents=write`, or one of several with semicolons between. */
 export function hasPermission(token: Token, permission: string): boolean {
   if (token.kind !== 'fine-grained') return false;
-  const [name = '', level] = permission.split('=');
-  if (permission === 'metadata=read') return true;
-  const granted = token.permissions[name];
-  return granted === 'write' || (granted === 'read' && level === 'read');
+  return permission.split('; ').some((one) => {
+    const [name = '', level] = one.split('=');
+    if (one === 'metadata=read') return true;
+    const granted = token.permissions[name];
+    return granted === 'write' || (granted === 'read' && level === 'read');
+  });
 }
 
 /** Whether a token reaches into an account at all, beyond what is public there. */

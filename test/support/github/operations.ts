@@ -125,7 +125,7 @@ export const operations: Readonly<Record<string, Requirement>> = {
   'issues/create': { permission: 'issues=write', role: 'read' },
   'issues/get': { permission: 'issues=read', role: 'read' },
   'issues/update': { permission: 'issues=write', role: 'write' },
-  'issues/list-comments': { permission: 'issues=read', role: 'read' },
-  'issues/create-comment': { permission: 'issues=write', role: 'read' },
-  'issues/update-comment': { permission: 'issues=write', role: 'write' },
+  'issues/list-comments': { permission: 'issues=read; pull_requests=read', role: 'read' },
+  'issues/create-comment': { permission: 'issues=write; pull_requests=write', role: 'read' },
+  'issues/update-comment': { permission: 'issues=write; pull_requests=write', role: 'write' },
 };
