@@ -93,6 +93,21 @@ test('combinations that this computer cannot run may be left out, but not all of
   await expect(runTiny(job, { combination: () => false })).rejects.toThrow('no combination');
 });
 
+test('a run that is cancelled ends what is running; jobs that say always() are executed all the same', async () => {
+  const cancelling = new AbortController();
+  setTimeout(() => cancelling.abort(), 500);
+  const run = await runTiny(
+    `
+  slow: {runs-on: ubuntu-24.04, steps: [{run: sleep 30}]}
+  after: {needs: slow, if: "!cancelled()", runs-on: ubuntu-24.04, steps: [{run: "true"}]}
+  always: {needs: slow, if: always(), runs-on: ubuntu-24.04, steps: [{run: echo clean up}]}
+    `,
+    { signal: cancelling.signal },
+  );
+  expect(jobsOf(run)).toEqual({ slow: 'cancelled', after: 'skipped', always: 'success' });
+  expect(run.log).toMatch(/^clean up$/m);
+});
+
 const callee = (more = '') => `
 on:
   workflow_call:

@@ -174,6 +174,7 @@ describe('deploy.yml', () => {
     );
     expect(run.conclusion, run.log).toBe('success');
     expect(await live('production')).toBe(short(released));
+    expect(run.title).toBe('deploy v1.0.0');
     expect(run.summary).toMatch(/^## v1\.0\.0\n\nWhat is new: \*pears\*\n[\s\S]*\*\*deployed\*\*/);
     const [deploy] = run.jobs.filter(({ id }) => id === 'deploy');
     expect(deploy?.environment).toEqual({ name: 'production', url: `https://${domains.production}` });

@@ -106,7 +106,6 @@ export function isTruthy(value: Json): boolean {
 /** Whether an `if:` holds. One that names no status function, or that is not there, asks for success as well. */
 export function holds(token: TemplateToken | undefined, file: ParsedFile, scope: Scope): boolean {
   if (!token) return isTruthy(scope.functions?.success?.() ?? true);
-  // An expression that is not closed, or one next to other text, is a text for GitHub, and so always true.
   const condition = convertToIfCondition(file.context, token);
   if (!condition) throw new UnsupportedError(`${file.path}: an if: that cannot be read`);
   return isTruthy(evaluateExpression(condition.expression, condition, scope));

@@ -22,8 +22,7 @@ interface Definition {
 function definitionsOf(file: ParsedFile, event: 'workflow_dispatch' | 'workflow_call', scope: Scope) {
   const on = entries(file.root, file.path).get('on') as TemplateToken;
   const own = entries(on, `on of ${file.path}`).get(event);
-  const inputs =
-    own && 'assertMapping' in own && !own.isScalar ? entries(own, event).get('inputs') : undefined;
+  const inputs = own && !own.isScalar ? entries(own, event).get('inputs') : undefined;
   const found = new Map<string, Definition>();
   for (const [name, token] of entries(inputs, `the inputs of ${file.path}`)) {
     const names = ['description', 'required', 'default', 'type', 'options'] as const;

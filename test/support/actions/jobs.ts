@@ -446,7 +446,7 @@ class JobExecution {
     const trackingId = `github_${randomUUID()}`;
     const over = new AbortController();
     const stop = () => over.abort();
-    if (options.signal?.aborted) stop();
+    // A job that begins although the run was cancelled is one that asked for it.
     options.signal?.addEventListener('abort', stop);
     const minutes = Number(
       this.#job['timeout-minutes'] ? evaluate(this.#job['timeout-minutes'], { contexts }) : 360,
