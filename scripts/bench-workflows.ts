@@ -73,7 +73,7 @@ try {
   );
   const date = new Date().toISOString().slice(0, 10);
   console.log(
-    `Measured on ${date}, medians of ${runs} runs, Python ${python}. ${await describeComputer()}.\n`,
+    `Measured on ${date}, medians of ${runs} runs, Python ${python}. ${await describeComputer(process.execPath)}.\n`,
   );
   console.log(markdownTable(lines));
 } finally {

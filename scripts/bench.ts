@@ -127,7 +127,7 @@ try {
   const lines = await measure(workshop, parts, runs, problems);
   const date = new Date().toISOString().slice(0, 10);
   console.log(
-    `Measured on ${date}, host: ${os}, medians of ${runs} runs. ${await describeComputer(workshop)}.\n`,
+    `Measured on ${date}, host: ${os}, medians of ${runs} runs. ${await describeComputer(join(workshop.installed.newerNode, 'node'))}.\n`,
   );
   console.log(markdownTable(lines));
 } finally {

@@ -124,15 +124,15 @@ export async function onHost({ host }: Station, command: string, input?: string)
   return stdout.trim();
 }
 
-/** This computer's processor and system, the Node of `yo`, and how busy it is, for whoever reads the figures. */
-export async function describeComputer({ installed }: Workshop): Promise<string> {
+/** This computer's processor and system, the Node of the run, and how busy it is, for whoever reads the figures. */
+export async function describeComputer(pathOfNode: string): Promise<string> {
   const [{ stdout: model }, { stdout: count }, { stdout: kernel }, { stdout: node }] = await Promise.all([
     runOrThrow('sh', ['-c', "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"], {
       failure: 'The processor is unknown',
     }),
     runOrThrow('nproc', [], { failure: 'The number of processors is unknown' }),
     runOrThrow('uname', ['-r'], { failure: 'The kernel is unknown' }),
-    runOrThrow(join(installed.newerNode, 'node'), ['--version'], { failure: 'The newer Node is missing' }),
+    runOrThrow(pathOfNode, ['--version'], { failure: 'Node is missing' }),
   ]);
   return `${count.trim()} × ${model.trim() || 'unknown processor'}, Linux ${kernel.trim()}, Node ${node.trim()}, load average of the last quarter of an hour ${loadavg()[2]?.toFixed(1)}`;
 }

@@ -98,6 +98,22 @@ const visit = (environment: Name, path = '/') =>
 
 const short = (commit: string) => commit.slice(0, 8);
 
+type Environments = ReturnType<ActionsRepository['held']>['environments'];
+
+/** The repository, where GitHub holds something else for some of its environments. */
+function holding(
+  change: (held: { environments: Record<Name, Environments[string]> }) => Environments,
+): ActionsRepository {
+  return {
+    ...repository,
+    held: () => {
+      const held = repository.held();
+      const environments = held.environments as Record<Name, Environments[string]>;
+      return { ...held, environments: { ...environments, ...change({ environments }) } };
+    },
+  };
+}
+
 /** Starts a workflow. No run may print a secret, not even behind stars. */
 async function start(file: string, event: Event): Promise<WorkflowRun> {
   const run = await runWorkflow(repository, `.github/workflows/${file}`, event, options);
@@ -251,77 +267,65 @@ describe('deploy.yml', () => {
   });
 });
 
-describe('check.yml', () => {
+describe('The weekly check', () => {
   const issues = () => github.repository(repository.fullName)?.issues ?? [];
   const monday = () => schedule(repository, '23 5 * * 1');
-  const title = 'shop-production needs attention';
 
-  test('opens one issue about what is wrong on the server, and updates that one', async () => {
-    // A certificate that the site made for itself is always something to look at.
-    const first = await start('check.yml', monday());
-    expect(first.conclusion).toBe('failure');
-    expect(issues()).toMatchObject([{ title, state: 'open' }]);
-    expect(issues()[0]?.body).toContain(`/actions/runs/`);
-    await start('check.yml', monday());
-    expect(issues()).toHaveLength(1);
+  test('keeps one issue for each environment about what is wrong on the server', async () => {
+    for (const file of ['check.yml', 'check.yml', 'check-staging.yml']) {
+      // A certificate that the site made for itself is always something to look at.
+      const run = await start(file, monday());
+      expect(run.conclusion, run.log).toBe('failure');
+    }
+    expect(issues().map(({ title, state }) => `${title}: ${state}`)).toEqual([
+      'shop-production needs attention: open',
+      'shop-staging needs attention: open',
+    ]);
+    expect(issues()[0]?.body).toContain('browsers warn of it');
   });
 
   test('says in the issue that the server cannot be asked', async () => {
-    const variables = github.repository(repository.fullName)?.environments.production?.variables;
-    const unreachable = {
-      ...repository,
-      held: () => {
-        const held = repository.held();
-        const production = { secrets: {}, ...held.environments.production };
-        return {
-          ...held,
-          environments: {
-            ...held.environments,
-            production: { ...production, variables: { ...variables, DEPLOY_PORT: '9' } },
-          },
-        };
-      },
-    };
+    const unreachable = holding(({ environments: { production } }) => ({
+      production: { ...production, variables: { ...production.variables, DEPLOY_PORT: '9' } },
+    }));
     const run = await runWorkflow(unreachable, '.github/workflows/check.yml', monday(), options);
     expect(run.conclusion).toBe('failure');
     expect(issues()[0]?.body).toMatch(/could not be asked: .*(refused|timed out)/);
   });
 });
 
-describe('plan.yml', () => {
+describe('The plan', () => {
   let number: number;
-  const comments = () =>
-    (github.repository(repository.fullName)?.issues ?? []).find((issue) => issue.number === number)
-      ?.comments ?? [];
+  const comments = (): string[] => {
+    const issues = github.repository(repository.fullName)?.issues ?? [];
+    return (issues.find((issue) => issue.number === number)?.comments ?? []).map(({ body }) => body);
+  };
   const opened = (more: { action?: string; fork?: boolean } = {}) =>
     pullRequest(repository, { head: 'plan', number, ...more });
 
-  /** GitHub, where somebody has set up the environment for plans as the README says. */
+  /** GitHub, where somebody has set up the environments for plans as docs/github.md says. */
   function withPlans(): ActionsRepository {
-    return {
-      ...repository,
-      held: () => {
-        const held = repository.held();
-        const PLAN_SSH_KEY = readFileSync(host.keyFile as string, 'utf8');
-        const ANSIBLE_VAULT_PASSWORD = held.environments.production?.secrets.ANSIBLE_VAULT_PASSWORD as string;
-        const plan = { secrets: { PLAN_SSH_KEY, ANSIBLE_VAULT_PASSWORD }, variables: {} };
-        return { ...held, environments: { ...held.environments, 'production-plan': plan } };
-      },
-    };
+    const PLAN_SSH_KEY = readFileSync(host.keyFile as string, 'utf8');
+    return holding(({ environments: { production } }) => {
+      const { ANSIBLE_VAULT_PASSWORD = '' } = production.secrets;
+      const plan = { secrets: { PLAN_SSH_KEY, ANSIBLE_VAULT_PASSWORD }, variables: {} };
+      return { 'production-plan': plan, 'staging-plan': plan };
+    });
   }
 
-  const plan = async (event: Event, at = withPlans()) => {
-    const run = await runWorkflow(at, '.github/workflows/plan.yml', event, options);
+  async function plan(file: string, event: Event, at = withPlans()): Promise<WorkflowRun> {
+    const run = await runWorkflow(at, `.github/workflows/${file}`, event, options);
     expect(run.leaks).toEqual([]);
+    expect(run.conclusion, run.log).toBe('success');
     return run;
-  };
+  }
 
   beforeAll(async () => {
     // Issues and pull requests share their numbers, and the comments are those of an issue.
     const answer = await fetch(`${github.url}/repos/${repository.fullName}/issues`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${token}` },
-      body: JSON.stringify({ title: 'Change the greeting of the server' }),
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ title: 'Keep releases warm for another time' }),
     });
     number = ((await answer.json()) as { number: number }).number;
     // A runner has the key in its agent only, and not where the developer has it.
@@ -332,35 +336,34 @@ describe('plan.yml', () => {
     commitChange(repository, file, change, { branch: 'plan', from: 'main' });
   });
 
-  test('comments on a pull request what would change on the server, and changes nothing', async () => {
-    const run = await plan(opened());
-    expect(run.conclusion, run.log).toBe('success');
-    expect(comments()).toHaveLength(1);
-    expect(comments()[0]?.body).toMatch(
-      /^<!-- plan of production -->\n### \d+ tasks would change production/,
-    );
-    expect(comments()[0]?.body).toContain('299');
+  test('of a pull request is a comment for each environment, and changes nothing', async () => {
+    for (const file of ['plan.yml', 'plan-staging.yml']) await plan(file, opened());
+    const [production = '', staging = ''] = comments();
+    expect(comments()).toHaveLength(2);
+    expect(production).toMatch(/^<!-- plan of production -->\n### (\d+|No) tasks would change production/);
+    expect(production).toMatch(/^\+.*\b299\b/m);
+    expect(staging).toMatch(/^<!-- plan of staging -->\n### /);
+    expect(staging).not.toMatch(/\b299\b/);
     const { stdout } = await host.rootShell("grep -rlE '\\b299\\b' /etc/shop-production || true");
     expect(stdout).toBe('');
   });
 
-  test('brings its comment up to date, and shows no secret of the vault', async () => {
-    await plan(opened({ action: 'synchronize' }));
-    expect(comments()).toHaveLength(1);
+  test('is brought up to date in place, and shows no secret of the vault', async () => {
+    await plan('plan.yml', opened({ action: 'synchronize' }));
+    expect(comments()).toHaveLength(2);
     const secrets = Object.values(await vaultVariables(place));
-    for (const secret of secrets) expect(comments()[0]?.body.includes(secret)).toBe(false);
+    for (const secret of secrets) expect(comments().join().includes(secret)).toBe(false);
   });
 
-  test('is no failure for a fork, which is given no secret, nor where nobody has set it up', async () => {
+  test('is left out for a fork, which is given no secret, and where nobody has set it up', async () => {
     for (const [event, at] of [
       [opened({ fork: true }), withPlans()],
       [dispatch(repository), repository],
     ] as const) {
-      const run = await plan(event, at);
-      expect(run.conclusion, run.log).toBe('success');
+      const run = await plan('plan.yml', event, at);
       expect(run.summary).toMatch(/^There is no plan of production/);
     }
-    expect(comments()).toHaveLength(1);
+    expect(comments()).toHaveLength(2);
   });
 });
 
