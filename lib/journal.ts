@@ -1,9 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { appendFile, mkdir, open, truncate, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { GobootError } from './errors.ts';
+import { join } from 'node:path';
+import { JournalFile } from './journal-file.ts';
 import { projectPaths } from './paths.ts';
-import { quoted } from './validate.ts';
 
 /** Something outside the project's directory that a run may create. None of the values is secret. */
 export interface Creation {
@@ -39,43 +36,20 @@ export interface JournalEntry extends Creation {
  * is cut off, nothing exists that the journal does not know.
  */
 export class Journal {
-  readonly #file: string;
+  readonly #file: JournalFile<JournalEntry>;
   readonly #entries = new Map<string, JournalEntry>();
-  /** In bytes; undefined unless the last line was cut off. */
-  #wholeLength: number | undefined;
 
   private constructor(file: string) {
-    this.#file = file;
+    this.#file = new JournalFile(
+      file,
+      'It lists what was created on GitHub and on servers. Repair the line, or remove the file if you know that nothing is left to undo.',
+    );
+    for (const entry of this.#file.read(isEntry)) this.#remember(entry);
   }
 
   /** Reads the journal of a project. Throws a GobootError when the file is damaged. */
   static open(projectRoot: string): Journal {
-    const journal = new Journal(join(projectRoot, projectPaths.journal));
-    journal.#read();
-    return journal;
-  }
-
-  #read(): void {
-    if (!existsSync(this.#file)) return;
-    const text = readFileSync(this.#file, 'utf8');
-    const lines = text.split('\n');
-    // What follows the last line end was cut off when it was written, and so nothing was begun.
-    const cutOff = lines.pop();
-    if (cutOff) this.#wholeLength = Buffer.byteLength(text) - Buffer.byteLength(cutOff);
-    for (const [index, line] of lines.entries()) {
-      try {
-        const entry = JSON.parse(line) as JournalEntry;
-        if (typeof entry.kind !== 'string' || typeof entry.name !== 'string')
-          throw new Error('no kind or name');
-        this.#remember(entry);
-      } catch (cause) {
-        throw new GobootError(`Line ${index + 1} of ${quoted(this.#file)} cannot be read`, {
-          remedy:
-            'It lists what was created on GitHub and on servers. Repair the line, or remove the file if you know that nothing is left to undo.',
-          cause,
-        });
-      }
-    }
+    return new Journal(join(projectRoot, projectPaths.journal));
   }
 
   /** What is known, in the order in which it was begun. */
@@ -138,10 +112,7 @@ export class Journal {
       ...(environment && { environment }),
       ...(id !== undefined && { id }),
     };
-    if (!existsSync(this.#file)) await this.#start();
-    if (this.#wholeLength !== undefined) await truncate(this.#file, this.#wholeLength);
-    this.#wholeLength = undefined;
-    await appendFile(this.#file, `${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true });
+    await this.#file.append(entry);
     this.#remember(entry);
   }
 
@@ -151,16 +122,11 @@ export class Journal {
     if (this.#entries.get(key)?.state === 'removed') this.#entries.delete(key);
     this.#entries.set(key, entry);
   }
+}
 
-  async #start(): Promise<void> {
-    const directory = dirname(this.#file);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    // It ignores itself, so no list of the user's has to be changed.
-    await writeFile(join(directory, '.gitignore'), '*\n');
-    const handle = await open(directory);
-    await handle.sync();
-    await handle.close();
-  }
+function isEntry(value: unknown): value is JournalEntry {
+  const { kind, name } = (value ?? {}) as Partial<JournalEntry>;
+  return typeof kind === 'string' && typeof name === 'string';
 }
 
 function isOurs({ state }: JournalEntry): boolean {

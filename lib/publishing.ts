@@ -30,7 +30,7 @@ export abstract class PublishingGenerator extends GobootGenerator {
   }
 
   /** Opens GitHub for a project with the user's token, which is asked for where it is not set. */
-  async #open({ github: { apiUrl } }: Project): Promise<GitHub> {
+  protected async openGitHub({ github: { apiUrl } }: Project): Promise<GitHub> {
     const { openGitHub } = await import('./github/client.ts');
     const token = tokenFromEnvironment() ?? (this.mayAsk ? await this.#askForToken() : undefined);
     if (token === undefined) {
@@ -58,7 +58,7 @@ export abstract class PublishingGenerator extends GobootGenerator {
   /** Begins to look at GitHub for a project. The token is asked for first. */
   protected async lookAtGitHub(project: Project, directory: string): Promise<GitHubFacts> {
     const { lookAtGitHub } = await import('./github/facts.ts');
-    const opened = this.#open(project);
+    const opened = this.openGitHub(project);
     // A question must not stand among the reports of other steps.
     await opened.catch(() => {});
     return lookAtGitHub(opened, project, directory);
@@ -186,7 +186,7 @@ export abstract class PublishingGenerator extends GobootGenerator {
         'Say that you mean it: --undo --yes',
       );
     }
-    const github = await this.#open(project);
+    const github = await this.openGitHub(project);
     const { removed, left } = await undo({ projectRoot: root, github, journal, reporter: this.reporter });
     const stays = left.map(({ creation, reason }) => `${describeCreation(creation)}: ${reason}`);
     this.reporter.result({ status: 'undone', removed: removed.map(describeCreation), left: stays }, [
