@@ -29,4 +29,5 @@ export const projectPaths = {
   vault: (environment: string) => `.ansible/inventory/${environment}/group_vars/all/vault.yml`,
   pythonLock: 'uv.lock',
   journal: '.goboot/journal.jsonl',
+  rotationJournal: '.goboot/rotations.jsonl',
 } as const;
