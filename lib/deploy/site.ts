@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type PlaybookOptions, type PlaybookResult, runPlaybook } from '../ansible/playbook.ts';
 import { daysLeft, renewalProblem } from '../certificate.ts';
 import { GobootError, usageError } from '../errors.ts';
 import { archiveOf } from '../git.ts';
+import { projectPaths } from '../paths.ts';
 import type { Environment } from '../project.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { count } from '../terminal/format.ts';
@@ -15,6 +18,7 @@ import {
   onBehalf,
   waiting,
 } from './begun-deploy.ts';
+import { fingerprintsBeforeVault } from './fingerprint.ts';
 import type { LivePage } from './live.ts';
 import { type MaintenanceState, releaseStatus } from './maintenance.ts';
 import {
@@ -104,6 +108,31 @@ export const provisionStep: OutsideStep = {
       name: 'Provision the host',
       playbook: 'provision.yml',
       detail: ({ tasks, changed }) => `${count(tasks, 'task')}, ${changed} changed`,
+    });
+  },
+};
+
+/** The playbook that brings changed secrets to a host. */
+const secretsPlaybook = 'secrets.yml';
+
+/**
+ * Brings the secrets of the vault to a host that is provisioned: to what knows one of them, and nothing else. The site is
+ * started anew beside itself if its settings have changed.
+ */
+export const secretsStep: OutsideStep = {
+  plan: 'Bring the secrets to the host; start the site anew beside itself if its settings have changed',
+  async run(context) {
+    const { projectRoot, environment } = context;
+    if (!existsSync(join(projectRoot, projectPaths.ansible, secretsPlaybook))) {
+      throw new GobootError(`The project has no ${projectPaths.ansible}/${secretsPlaybook}`, {
+        remedy: 'Its playbooks are older than this command. Render the project again with: yo goboot',
+      });
+    }
+    await play(context, {
+      name: `Bring the secrets to the host of ${environment.name}`,
+      playbook: secretsPlaybook,
+      detail: ({ changed }) => (changed === 0 ? 'it had them already' : undefined),
+      variables: { provisioned_before: await fingerprintsBeforeVault(projectRoot, environment.name) },
     });
   },
 };

@@ -2,6 +2,8 @@ import type { GitHub } from '../github/client.ts';
 import type { Environment, Environments, Project } from '../project.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import type { Reporter } from '../terminal/reporter.ts';
+import type { VaultContents } from '../vault.ts';
+import type { HostSecrets } from './host-secrets.ts';
 import type { Secret } from './secret.ts';
 
 /** One step of a rotation. */
@@ -59,12 +61,39 @@ export interface RotationContext extends RotationSettings {
   applySecrets(environment?: Environment): Promise<void>;
 }
 
+/** What there is to look at when one wants to know how a secret is. */
+export interface LookContext {
+  projectRoot: string;
+  project: Project;
+  environment: Environment;
+  /** The opened vault of the environment. */
+  vault: VaultContents;
+  /** What the host has; undefined where it does not answer, or has no site yet. */
+  host: HostSecrets | undefined;
+  /** GitHub; undefined where it is left alone, the project is not published there, or it does not answer. */
+  openGitHub(): Promise<GitHub | undefined>;
+}
+
+/** How a secret is. */
+export interface SecretState {
+  /** When it got its value, ISO 8601; that of the project's first vault unless given. */
+  changedAt?: string;
+  /** Places that do not have the value that the vault has, in words. */
+  differences: string[];
+  /** Places that nobody could look at, in words. */
+  unknown: string[];
+  /** When something is to be done with it, ISO 8601, and what. */
+  due?: { at: string; what: string };
+}
+
 /** A secret that can be rotated. */
 export interface RotatableSecret {
   /** The name of the secret. */
   name: string;
   /** Describes it as an environment has it; undefined where it has none. */
-  describe(context: { project: Project; environment: Environment }): Secret | undefined;
+  describe(context: { project: Project; environment: Environment; vault: VaultContents }): Secret | undefined;
+  /** How it is now. Never changes anything. */
+  look(context: LookContext): Promise<SecretState>;
   /** The steps. Throws a GobootError where it cannot be rotated. Must not change anything itself. */
   rotation(context: RotationContext): Promise<Rotation>;
   /** What to look at when it has leaked, besides rotating it: sentences. */

@@ -2,7 +2,7 @@
 
 import unittest
 
-from release.redaction import hide, secret_values
+from release.redaction import OWN_SECRETS, hide, secret_values
 
 
 class SecretTest(unittest.TestCase):
@@ -26,6 +26,13 @@ class SecretTest(unittest.TestCase):
             self.assertIn(value, found)
         self.assertNotIn("/srv/shop/static", found)
         self.assertNotIn("abc", found)
+
+    def test_own_secrets_whatever_they_are_called(self):
+        own = 'SENTRY_DSN="https://abc@sentry.example/1"\nCERTIFICATE="first line\nsecond \\"line\\""\n'
+        found = secret_values(f"{self.ENVIRONMENT}\nLOG_LEVEL=\"WARNING\"\n{OWN_SECRETS} And so on.\n{own}")
+        for value in ("https://abc@sentry.example/1", "first line", 'second "line"', 'first line\nsecond "line"'):
+            self.assertIn(value, found)
+        self.assertNotIn("WARNING", found)
 
     def test_hidden_in_structures(self):
         entry = {"detail": ["key p@ssw/ord", 3], "message": 'quo"te \\ and $dollar!'}

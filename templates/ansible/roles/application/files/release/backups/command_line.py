@@ -48,6 +48,10 @@ def parser() -> Parser:
     command.add_argument("--accept-loss", action="store_true", help="lose what has been written since")
     add("list", "show the backups in all places", works=False, places=False)
     add("prepare", "open the repositories, and make those that are missing", works=False)
+    text = "let the password on standard input open the repositories, too"
+    add("add-password", text, places=False)
+    text = "let no password but the one of now open the repositories"
+    add("remove-other-passwords", text, places=False)
     command = add(
         "report-failure", "write to the administrator that a unit failed", works=False, places=False
     )

@@ -19,6 +19,7 @@ from . import drilling, making, restoring
 from .catalogue import catalogue
 from .job import Job
 from .mail import write_to
+from .passwords import add_password, read_password, remove_other_passwords
 from .settings import FIRST, SECOND, BackupSettings, places, require_mounted
 from .status import (
     FAILED,
@@ -201,6 +202,28 @@ def prepare(site: Site, settings: BackupSettings, reporter: Reporter, place: str
     return 0
 
 
+def change_passwords(
+    site: Site, settings: BackupSettings, arguments: argparse.Namespace, reporter: Reporter
+) -> int:
+    """Does one half of a rotation of the password. Whatever runs has read the one of now at its start."""
+    adds = arguments.command == "add-password"
+    password = read_password() if adds else ""
+    reporter.secrets = [password] if password else []
+    by, wait = arguments.by or "root", arguments.wait
+    with locked(
+        site, by, "change of the password", wait, lambda busy: wait_for(reporter, busy), site.backup_lock
+    ):
+        # Those that are there: a second place that was set a moment ago is made with the password of then.
+        found = [repository for repository in places(site, settings).values() if repository.exists()]
+        if adds:
+            added = add_password(found, password)
+            message = f"it opens {counted(len(found), 'place')}"
+            reporter.result("added" if added else "unchanged", message)
+        else:
+            reporter.result("removed", remove_other_passwords(found))
+    return 0
+
+
 def report_failure(site: Site, settings: BackupSettings, run: str, reporter: Reporter) -> int:
     """
     Writes to the administrator that a unit has failed, and makes sure that the status says so: what was
@@ -240,6 +263,8 @@ def execute(site: Site, arguments: argparse.Namespace, reporter: Reporter) -> in
         return show_list(site, settings, reporter)
     if arguments.command == "prepare":
         return prepare(site, settings, reporter, arguments.place)
+    if arguments.command in ("add-password", "remove-other-passwords"):
+        return change_passwords(site, settings, arguments, reporter)
     if arguments.command == "report-failure":
         return report_failure(site, settings, arguments.run, reporter)
     request = Request.of(arguments)
