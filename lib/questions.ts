@@ -455,6 +455,37 @@ export const switches = {
     description: 'When browsers and search engines may ask again; 600 unless given',
   },
   message: { flag: 'message', value: 'TEXT', description: 'What the page tells visitors, in one line' },
+  set: {
+    flag: 'set',
+    value: 'NAME',
+    description:
+      'Give the application a secret of yours; its value is asked for, or read from standard input',
+  },
+  unset: { flag: 'unset', value: 'NAME', description: 'Remove a secret of yours' },
+  rotate: {
+    flag: 'rotate',
+    value: 'NAME',
+    description: 'Give a secret another value; several with commas or given again, or all',
+    repeatable: true,
+  },
+  leaked: {
+    flag: 'leaked',
+    value: 'NAME',
+    description: 'The same for a secret that others know: the old value is refused at once',
+    repeatable: true,
+  },
+  olderThan: {
+    flag: 'older-than',
+    value: 'DAYS',
+    description:
+      'With --rotate all: only secrets that are so old; else: what counts as old; 365d unless given',
+  },
+  keepOld: {
+    flag: 'keep-old',
+    value: 'DAYS',
+    description: 'How long an old secret key of Django stays valid; 30d unless given',
+  },
+  finish: { flag: 'finish', description: 'Remove old secret keys whose time has passed' },
   os: {
     flag: 'os',
     value: 'OS',

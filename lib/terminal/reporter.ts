@@ -234,6 +234,20 @@ class JsonReporter implements Reporter {
   }
 }
 
+/** The same reporter without its steps: for what is itself a part of one. */
+export function withoutSteps(reporter: Reporter): Reporter {
+  const silent: StepHandle = { update() {}, done() {}, skipped() {}, failed() {} };
+  return {
+    plan: (...words) => reporter.plan(...words),
+    step: () => silent,
+    info: (message) => reporter.info(message),
+    warn: (message) => reporter.warn(message),
+    checks: (...words) => reporter.checks(...words),
+    result: (...words) => reporter.result(...words),
+    failure: (error) => reporter.failure(error),
+  };
+}
+
 /**
  * Runs one step: reports its beginning, its end with the time, and its failure, which is thrown on.
  * The function may return a detail for the user.
