@@ -1,17 +1,17 @@
 import type { VaultContents } from '../vault.ts';
 import { backupPassword } from './backup-password.ts';
+import { basicAuthPassword } from './basic-auth-password.ts';
 import { brokerPassword } from './broker-password.ts';
 import { ownSecret } from './own-secret.ts';
 import { ownSecretsVariable } from './own-secrets.ts';
 import type { RotatableSecret } from './rotation.ts';
 import { oldSecretKeys, secretKey } from './secret-key.ts';
-import { visitorsPassword } from './visitors-password.ts';
 
 /** The secrets that goboot makes, in the order in which they are rotated. */
 export const generatedSecrets: readonly RotatableSecret[] = [
   secretKey,
   brokerPassword,
-  visitorsPassword,
+  basicAuthPassword,
   backupPassword,
 ];
 

@@ -6,13 +6,13 @@ import { changedAt, hostStep, setChangedAt, stateOf, vaultStep } from './vault-s
 const variable = 'vault_basic_auth_password';
 
 /** The password that visitors of a site have to give that is not for everybody. */
-export const visitorsPassword: RotatableSecret = {
-  name: 'visitors-password',
+export const basicAuthPassword: RotatableSecret = {
+  name: 'basic-auth-password',
   describe: ({ environment: { basicAuthUser } }) =>
     basicAuthUser === undefined
       ? undefined
       : {
-          name: visitorsPassword.name,
+          name: basicAuthPassword.name,
           kind: 'generated',
           purpose: `What visitors have to give, together with the name ${basicAuthUser}.`,
           places: [
@@ -23,24 +23,24 @@ export const visitorsPassword: RotatableSecret = {
             'From one request to the next, nginx asks for the new one: a name has one password. Nothing restarts.',
         },
   async look({ vault, host }) {
-    return stateOf(vault, visitorsPassword.name, host, ({ letsVisitorsIn }) =>
+    return stateOf(vault, basicAuthPassword.name, host, ({ letsVisitorsIn }) =>
       letsVisitorsIn === false ? ['nginx on the host'] : [],
     );
   },
   async rotation(context) {
     const { environment } = context;
     return {
-      secret: visitorsPassword.name,
+      secret: basicAuthPassword.name,
       environment: environment.name,
       steps: [
         vaultStep(context, {
           name: 'vault',
           title: 'Make a new password for visitors',
           message: `Rotate the password for visitors of ${environment.name}`,
-          isDone: (vault) => changedAt(vault, visitorsPassword.name) === context.begun,
+          isDone: (vault) => changedAt(vault, basicAuthPassword.name) === context.begun,
           change(vault) {
             vault.set(randomSecret(visitorPasswordCharacters), variable);
-            setChangedAt(vault, visitorsPassword.name, context.begun);
+            setChangedAt(vault, basicAuthPassword.name, context.begun);
           },
           undoable: true,
         }),
