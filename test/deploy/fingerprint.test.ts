@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
+import { fingerprintsBeforeVault, provisionFingerprint } from '../../lib/deploy/fingerprint.ts';
 import { commit } from '../../lib/git.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -49,4 +49,22 @@ test('it changes with a role, a plug-in and the environment’s inventory, and w
   const withInventory = await fingerprintAfter(root, '.ansible/inventory/production/hosts.yml');
   expect(withInventory).not.toBe(withRole);
   expect(await fingerprintAfter(root, '.ansible/plugins/modules/converge.py')).not.toBe(withInventory);
+});
+
+test('what was provisioned before secrets changed differs in them alone, and so needs no provisioning', async () => {
+  const root = await project();
+  const vault = '.ansible/inventory/production/group_vars/all/vault.yml';
+  const change = async (path: string, text: string) => {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    writeFileSync(join(root, path), text);
+    await commit(root, { message: 'Change', paths: [path], identity });
+    return provisionFingerprint(root, 'production');
+  };
+  await change(vault, 'one');
+  const withRole = await change('.ansible/roles/nginx/tasks/main.yml', 'changed\n');
+  expect(await fingerprintsBeforeVault(root, 'production')).toEqual([]);
+  const second = await change(vault, 'two');
+  await change('manage.py', 'not provisioned');
+  await change(vault, 'three');
+  expect(await fingerprintsBeforeVault(root, 'production')).toEqual([second, withRole]);
 });
