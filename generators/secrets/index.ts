@@ -1,5 +1,8 @@
 import type { BaseOptions } from 'yeoman-generator';
 import { GobootError, toGobootError, usageError } from '../../lib/errors.ts';
+import type { GitHub } from '../../lib/github/client.ts';
+import { originUrl } from '../../lib/github/push.ts';
+import { tokenFromEnvironment } from '../../lib/github/token.ts';
 import { connectToSite } from '../../lib/preflight/run.ts';
 import type { Environment, Environments } from '../../lib/project.ts';
 import { PublishingGenerator } from '../../lib/publishing.ts';
@@ -82,7 +85,8 @@ export default class SecretsGenerator extends PublishingGenerator {
           this.giveBackAtTheEnd(() => host.connection.close());
           return host;
         },
-        openGitHub: async () => (this.isOn(switches.skipGitHub) ? undefined : this.openGitHub(project)),
+        openGitHub: async () => ((await this.#usesGitHub()) ? this.openGitHub(project) : undefined),
+        glanceAtGitHub: () => this.#glanceAtGitHub(),
       });
     });
   }
@@ -115,6 +119,20 @@ export default class SecretsGenerator extends PublishingGenerator {
         ...(rotated.length > 0 ? ['The vault was committed. Push it, so that others have it: git push'] : []),
       ]);
     });
+  }
+
+  async #usesGitHub(): Promise<boolean> {
+    return !this.isOn(switches.skipGitHub) && (await originUrl(this.#opened.root)) !== undefined;
+  }
+
+  async #glanceAtGitHub(): Promise<GitHub | undefined> {
+    if (tokenFromEnvironment() === undefined || !(await this.#usesGitHub())) return undefined;
+    try {
+      return await this.openGitHub(this.#opened.project);
+    } catch (error) {
+      this.reporter.warn(`GitHub was not looked at: ${toGobootError(error).message}`);
+      return undefined;
+    }
   }
 
   #days({ flag }: { flag: string }): number | undefined {
@@ -163,10 +181,10 @@ export default class SecretsGenerator extends PublishingGenerator {
     }
     await this.#work.requireCleanStart();
     for (const index of chosen) {
-      const { name, environment } = offered[Number(index)] as (typeof offered)[number];
+      const { name, environment, shared } = offered[Number(index)] as (typeof offered)[number];
       const target = this.#environments.find((each) => each.name === environment) as Environment;
       this.#prepared.push(
-        await this.#work.prepare(secretNamed(name), target, this.#settings, { needsSite: true }),
+        await this.#work.prepare(secretNamed(name), target, this.#settings, { needsSite: !shared }),
       );
     }
   }
@@ -201,8 +219,12 @@ export default class SecretsGenerator extends PublishingGenerator {
           if (!secret && request.names !== 'all') {
             throw usageError(`${environment.name} has no ${name}`, 'To see what there is: yo goboot:secrets');
           }
-          if (secret && (secret.days ?? Number.POSITIVE_INFINITY) >= olderThan) {
-            await this.#add(secretNamed(name), environment);
+          if (!secret || (secret.days ?? Number.POSITIVE_INFINITY) < olderThan) continue;
+          try {
+            await this.#add(secretNamed(name), environment, !secret.shared);
+          } catch (error) {
+            if (request.names !== 'all') throw error;
+            this.reporter.warn(`${name} is left out: ${toGobootError(error).message}`);
           }
         }
         if (this.#prepared.length === 0) this.#end('Nothing is that old.');

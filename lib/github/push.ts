@@ -103,7 +103,7 @@ export async function removeOrigin(directory: string, cloneUrl: string): Promise
 }
 
 /** The URL of `origin` as it is written in the configuration; undefined when there is none. */
-async function originUrl(directory: string): Promise<string | undefined> {
+export async function originUrl(directory: string): Promise<string | undefined> {
   const { exitCode, stdout } = await run('git', ['config', '--get', `remote.${remote}.url`], {
     cwd: directory,
   });

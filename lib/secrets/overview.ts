@@ -106,7 +106,7 @@ export function secretsTable(
       secret.name,
       secret.kind,
       secret.days === undefined ? 'unknown' : count(secret.days, 'day'),
-      secret.places.join(', '),
+      [...new Set(secret.places.map((place) => place.replace(/ \(.*/, '')))].join(', '),
       describeState(secret),
       secret.recommendation ?? '',
     ]),

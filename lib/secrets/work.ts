@@ -27,7 +27,10 @@ export interface SecretsWorkOptions {
   reporter: Reporter;
   /** Logs in to the host of an environment; whoever gives this closes the connection. */
   logIn: (environment: Environment) => Promise<TrustedHost>;
+  /** Opens GitHub; undefined where it is left alone, or the project is not there. May ask for a token. */
   openGitHub: () => Promise<GitHub | undefined>;
+  /** The same for what is only looked at: never asks, and never throws. */
+  glanceAtGitHub: () => Promise<GitHub | undefined>;
   /** Variables that win over those of the inventory. */
   variables?: Record<string, unknown>;
 }
@@ -69,7 +72,10 @@ export class SecretsWork {
     return Boolean((await releaseStatus(connection, environment.site)).release);
   }
 
-  /** Looks at the secrets of environments. A host that does not answer is told, and its part is left out. */
+  /**
+   * Looks at the secrets of environments; what all of them share is a row of the first one. A host that does not answer is
+   * told, and its part is left out.
+   */
   async look(environments: readonly Environment[], olderThanDays?: number): Promise<SecretOverview[]> {
     const { projectRoot, project, reporter } = this.#options;
     const found: SecretOverview[] = [];
@@ -85,15 +91,10 @@ export class SecretsWork {
       } catch (error) {
         reporter.warn(`The host of ${environment.name} was not looked at: ${(error as Error).message}`);
       }
-      const context = {
-        projectRoot,
-        project,
-        environment,
-        vault,
-        host,
-        openGitHub: () => this.#openGitHub(),
-      };
-      found.push(...(await lookAtSecrets(context, olderThanDays)));
+      const openGitHub = this.#options.glanceAtGitHub;
+      const context = { projectRoot, project, environment, vault, host, openGitHub };
+      const secrets = await lookAtSecrets(context, olderThanDays);
+      found.push(...secrets.filter(({ shared }) => !shared || environment === environments[0]));
     }
     return found;
   }
