@@ -30,4 +30,10 @@ export const projectPaths = {
   pythonLock: 'uv.lock',
   journal: '.goboot/journal.jsonl',
   rotationJournal: '.goboot/rotations.jsonl',
+  /** What was written to GitHub from this computer; without values. */
+  gitHubSecrets: '.goboot/github-secrets.jsonl',
+  /** Which deploy keys were let in, given to GitHub and taken away; public halves. */
+  deployKeys: '.goboot/deploy-keys.jsonl',
+  /** Both passwords and the re-encrypted vaults while the password of the vaults is rotated. */
+  vaultRekeying: '.goboot/vault-password-rotation',
 } as const;

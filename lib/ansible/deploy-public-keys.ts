@@ -30,7 +30,7 @@ export function publicKeyList(keys: readonly string[], indent = usualIndent): st
 }
 
 /** What makes two lines the same key: options before it and the comment behind it do not count. */
-function identity(line: string): string {
+export function keyIdentity(line: string): string {
   return (
     line.match(/(?:^|\s)((?:ssh|ecdsa|sk)-\S+\s+AAAA[A-Za-z0-9+/]+=*)/)?.[1]?.replace(/\s+/, ' ') ?? line
   );
@@ -123,9 +123,9 @@ function spliced(text: string, [start, end]: readonly [number, number], replacem
 /** The file with a key taken out and another one put in; everything else, comments too, stays as it is. */
 function changed(list: KeyList, remove: string | undefined, add: string | undefined): string {
   const { text, keys, places, place, indent } = list;
-  const known = keys.map(identity);
-  const removed = remove === undefined ? -1 : known.indexOf(identity(remove));
-  const added = add === undefined || known.includes(identity(add)) ? undefined : add;
+  const known = keys.map(keyIdentity);
+  const removed = remove === undefined ? -1 : known.indexOf(keyIdentity(remove));
+  const added = add === undefined || known.includes(keyIdentity(add)) ? undefined : add;
   if (removed < 0 && added === undefined) return text;
   if (!place) return `${text}\n${publicKeyList(added ? [added] : [])}`;
   const left = keys.filter((_, index) => index !== removed);
@@ -181,7 +181,7 @@ export async function environmentsWithKey(
 ): Promise<string[]> {
   const all = await readAllDeployPublicKeys(projectRoot, environments);
   return Object.entries(all).flatMap(([name, keys]) =>
-    keys.some((other) => identity(other) === identity(key)) ? [name] : [],
+    keys.some((other) => keyIdentity(other) === keyIdentity(key)) ? [name] : [],
   );
 }
 
@@ -215,6 +215,7 @@ export async function replaceDeployPublicKey(
   oldKey: string,
   newKey: string,
 ): Promise<boolean> {
-  if (identity(oldKey) === identity(newKey)) return addDeployPublicKey(projectRoot, environment, newKey);
+  if (keyIdentity(oldKey) === keyIdentity(newKey))
+    return addDeployPublicKey(projectRoot, environment, newKey);
   return edit(projectRoot, environment, { remove: oldKey, add: checkPublicKey(newKey) });
 }

@@ -18,17 +18,29 @@ export async function sealSecret(value: string, { key }: SealingKey): Promise<st
   return sodium.to_base64(sealed, sodium.base64_variants.ORIGINAL);
 }
 
-/** Names of the secrets in a repository or an environment, in GitHub's upper case. Throws a GitHubError. */
-export function listSecrets(github: GitHub, store: ValueStore): Promise<string[]> {
+/** A secret as GitHub shows it, without its value. */
+export interface ListedSecret {
+  /** In GitHub's upper case. */
+  name: string;
+  /** When it got its value, ISO 8601, to the second. */
+  updatedAt: string;
+}
+
+/** The secrets in a repository or an environment. Throws a GitHubError. */
+export async function listSecretsWithTimes(github: GitHub, store: ValueStore): Promise<ListedSecret[]> {
   const { owner, name: repo, environment } = store;
-  return github
-    .list(`list the secrets of ${describeStore(store)}`, async (api, page) => {
-      const answer = environment
-        ? await api.actions.listEnvironmentSecrets({ owner, repo, environment_name: environment, ...page })
-        : await api.actions.listRepoSecrets({ owner, repo, ...page });
-      return { ...answer, data: answer.data.secrets };
-    })
-    .then((secrets) => secrets.map(({ name }) => name.toUpperCase()));
+  const secrets = await github.list(`list the secrets of ${describeStore(store)}`, async (api, page) => {
+    const answer = environment
+      ? await api.actions.listEnvironmentSecrets({ owner, repo, environment_name: environment, ...page })
+      : await api.actions.listRepoSecrets({ owner, repo, ...page });
+    return { ...answer, data: answer.data.secrets };
+  });
+  return secrets.map(({ name, updated_at }) => ({ name: name.toUpperCase(), updatedAt: updated_at }));
+}
+
+/** Names of the secrets in a repository or an environment, in GitHub's upper case. Throws a GitHubError. */
+export async function listSecrets(github: GitHub, store: ValueStore): Promise<string[]> {
+  return (await listSecretsWithTimes(github, store)).map(({ name }) => name);
 }
 
 export interface StoredSecret {

@@ -232,7 +232,7 @@ const symptoms: readonly Symptom[] = [
 ];
 
 /** The error of a login: of the given machine, or of the one that ssh tells of. */
-function connectionError(stderr: string, environment: Environment, tried?: SshTarget): GobootError {
+export function connectionError(stderr: string, environment: Environment, tried?: SshTarget): GobootError {
   const { host, jump } = environment;
   // ssh tells of a jump host under its own name; whatever names none of them concerns the host behind them.
   const named = jumpHosts(environment).find(({ address }) => stderr.includes(address));

@@ -1,0 +1,387 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  addDeployPublicKey,
+  keyIdentity,
+  readDeployPublicKeys,
+  removeDeployPublicKey,
+} from '../ansible/deploy-public-keys.ts';
+import { runPlaybook } from '../ansible/playbook.ts';
+import { provisionFingerprint } from '../deploy/fingerprint.ts';
+import { GobootError } from '../errors.ts';
+import { commit, uncommittedPaths } from '../git.ts';
+import { deployAccount, deploymentSettings } from '../github/deployment-settings.ts';
+import { isGitHubFailure } from '../github/errors.ts';
+import { projectPaths } from '../paths.ts';
+import { type Environment, jumpHosts } from '../project.ts';
+import { describeTarget } from '../ssh/connection.ts';
+import { reachableFromHere } from '../ssh/key-files.ts';
+import { acceptedKeys, type KeyLogin, runWithKey } from '../ssh/key-login.ts';
+import { deployKeyComment, type KeyPair, makeDeployKeyPair } from '../ssh/key-pair.ts';
+import { DeployKeyStates } from './deploy-key-states.ts';
+import {
+  findProjectOnGitHub,
+  notOnGitHub,
+  OwnWrites,
+  type ProjectOnGitHub,
+  placesHolding,
+  writeWhereHeld,
+} from './github-secrets.ts';
+import { asHost, checkJumpHosts, letThroughJumpHosts, removeFromJumpHosts } from './jump-host-keys.ts';
+import type { RotatableSecret, Rotation, RotationContext, RotationStep } from './rotation.ts';
+
+const playbook = 'deploy_keys.yml';
+const setting = deploymentSettings.sshKey;
+
+/** The key with which GitHub deploys a site. */
+export const deployKey: RotatableSecret = {
+  name: 'deploy-key',
+  describe: ({ environment }) => ({
+    name: 'deploy-key',
+    kind: 'key pair',
+    purpose: `Lets GitHub deploy ${environment.site}, and do nothing else there.`,
+    places: [
+      { kind: 'GitHub', name: setting.name },
+      { kind: 'host', where: `/home/${deployAccount}/.ssh/authorized_keys` },
+      ...jumpHosts(environment).map((jumpHost) => ({
+        kind: 'host' as const,
+        where: `~/.ssh/authorized_keys of ${describeTarget(jumpHost)}`,
+      })),
+    ],
+    rotation:
+      'The new key is let in beside the old one and has to log in before GitHub gets it; then the old one is taken away.',
+  }),
+  rotation: deployKeyRotation,
+  afterLeak: [
+    'Whoever had the key could put any commit live. Look at who deployed what, with yo goboot:releases.',
+    'What is deployed runs with the secrets and the data of the site: if a release is not yours, rotate all secrets.',
+    'On a jump host the key could connect to the server’s SSH port and to nothing else.',
+  ],
+};
+
+/** The rotation of the deploy key of an environment. Throws a GobootError where GitHub holds none. */
+async function deployKeyRotation(context: RotationContext): Promise<Rotation> {
+  const { projectRoot, project, environment, leaked } = context;
+  if (!existsSync(join(projectRoot, projectPaths.ansible, playbook))) {
+    throw new GobootError(
+      `${projectPaths.ansible}/${playbook} is missing: the project is of an earlier goboot`,
+      {
+        remedy: 'Bring its playbooks up to date, and provision: yo goboot, then yo goboot:deploy',
+      },
+    );
+  }
+  const github = await context.openGitHub();
+  const onGitHub = github && (await findProjectOnGitHub(github, project));
+  if (!onGitHub) {
+    throw new GobootError(
+      'The deploy key cannot be rotated without GitHub, which alone holds its private half',
+      {
+        remedy: 'Publish the project first: yo goboot:github',
+      },
+    );
+  }
+  const change = new DeployKeyChange(context, onGitHub);
+  const { check, install, prove, store, remove, refuse, record } = change.steps();
+  const revoke = { ...remove, name: 'revoke', run: () => change.revoke() };
+  const others = await change.otherKeys();
+  return {
+    secret: deployKey.name,
+    environment: environment.name,
+    steps: leaked
+      ? [check, revoke, refuse, install, prove, store, remove, record].map(withoutUndo)
+      : [check, install, prove, store, remove, refuse, record],
+    afterwards: [
+      'Push the commit: whoever provisions from an older one lets the old key in and takes the new one away.',
+      ...(others.length > 0
+        ? [`These keys were not made for GitHub, and may deploy as before: ${others.join('; ')}`]
+        : []),
+    ],
+  };
+}
+
+/** What was refused because it had leaked is never let in again. */
+function withoutUndo({ undo: _, ...step }: RotationStep): RotationStep {
+  return step;
+}
+
+/** The steps of one rotation, and what they know of each other within one run. */
+class DeployKeyChange {
+  readonly #context: RotationContext;
+  readonly #onGitHub: ProjectOnGitHub;
+  readonly #environment: Environment;
+  readonly #states: DeployKeyStates;
+  readonly #writes: OwnWrites;
+  /** In memory alone. A run that goes on where another was killed makes a new one. */
+  #pair: KeyPair | undefined;
+  #isProven = false;
+
+  constructor(context: RotationContext, onGitHub: ProjectOnGitHub) {
+    const { projectRoot, environment, begun } = context;
+    this.#context = context;
+    this.#onGitHub = onGitHub;
+    this.#environment = reachableFromHere(environment).environment;
+    this.#states = new DeployKeyStates(projectRoot, environment.name, begun);
+    this.#writes = OwnWrites.open(projectRoot);
+  }
+
+  steps(): Record<'check' | 'install' | 'prove' | 'store' | 'remove' | 'refuse' | 'record', RotationStep> {
+    const nothing = async () => {};
+    const { name } = this.#environment;
+    const places = jumpHosts(this.#environment).length > 0 ? 'the host and every jump host' : 'the host';
+    return {
+      check: {
+        name: 'check',
+        title: `Reach GitHub, ${places}`,
+        run: () => this.#check(),
+        undo: nothing,
+      },
+      install: {
+        name: 'install',
+        title: `Let a new deploy key of ${name} in on ${places}`,
+        run: () => this.#install(),
+        undo: () => this.#uninstall(),
+      },
+      prove: {
+        name: 'prove',
+        title: 'Log in with the new deploy key alone',
+        run: () => this.#prove(),
+        undo: nothing,
+      },
+      store: {
+        name: 'store',
+        title: `Give GitHub the new deploy key of ${name}`,
+        run: () => this.#store(),
+        undo: () => this.#refuseToTakeBack(),
+      },
+      remove: {
+        name: 'remove',
+        title: `Take old deploy keys of ${name} from ${places}`,
+        run: () => this.#remove(),
+      },
+      refuse: {
+        name: 'refuse',
+        title: 'See the old deploy key refused',
+        run: () => this.#refuse(),
+      },
+      record: {
+        name: 'record',
+        title: 'Commit the new deploy key',
+        run: () => this.#record(),
+      },
+    };
+  }
+
+  async #check(): Promise<void> {
+    const { projectRoot, environment } = this.#context;
+    const path = projectPaths.environmentVariables(environment.name);
+    const isOurs = this.#states.keys('let in', 'sent', 'given', 'retired').length > 0;
+    if (!isOurs && (await uncommittedPaths(projectRoot)).includes(path)) {
+      throw new GobootError(`${path} has changes that are not committed`, {
+        remedy:
+          'Commit them, or put them aside with git stash: the new deploy key is committed in that file.',
+      });
+    }
+    const held = await placesHolding(this.#onGitHub, environment, setting);
+    if (held.length === 0) throw notOnGitHub(this.#onGitHub, environment, setting);
+    await checkJumpHosts(this.#environment, await this.#knownHosts());
+  }
+
+  async #knownHosts(): Promise<string> {
+    return (await this.#context.connect(this.#context.environment)).knownHosts();
+  }
+
+  #keys(): Promise<string[]> {
+    const { projectRoot, environment } = this.#context;
+    return readDeployPublicKeys(projectRoot, environment.name);
+  }
+
+  #isMadeForGitHub(key: string): boolean {
+    return key.endsWith(` ${deployKeyComment(this.#environment.site)}`);
+  }
+
+  async #ownKeys(): Promise<string[]> {
+    return (await this.#keys()).filter((key) => this.#isMadeForGitHub(key));
+  }
+
+  /** The keys that may release the site and are none of our business. */
+  async otherKeys(): Promise<string[]> {
+    return (await this.#keys()).filter((key) => !this.#isMadeForGitHub(key));
+  }
+
+  /** The key that this rotation has given to GitHub; undefined before. */
+  get #given(): string | undefined {
+    return this.#states.keys('given').at(-1);
+  }
+
+  async #install(): Promise<void> {
+    if (this.#given || this.#pair) return;
+    const { projectRoot, environment } = this.#context;
+    const pair = makeDeployKeyPair(environment.site);
+    const { publicKey } = pair;
+    this.#pair = pair;
+    const oldKeys = [...(await this.#ownKeys()), ...this.#states.keys('retired')];
+    await this.#states.note([publicKey], 'let in');
+    await addDeployPublicKey(projectRoot, environment.name, publicKey);
+    await this.#playKeys();
+    await letThroughJumpHosts(this.#environment, await this.#knownHosts(), { oldKeys, newKey: publicKey });
+  }
+
+  /** Also those that earlier runs have let in and forgotten. */
+  async #uninstall(): Promise<void> {
+    const keys = this.#states.keys('let in');
+    await this.#takeAway(keys);
+    await this.#states.note(keys, 'gone');
+    this.#pair = undefined;
+  }
+
+  async #prove(): Promise<void> {
+    if (this.#given || this.#isProven) return;
+    await this.#install();
+    const { site } = this.#environment;
+    const login = await this.#loginOfDeploy();
+    const { exitCode, stderr } = await runWithKey(login, this.#pair as KeyPair, 'list --json');
+    if (exitCode !== 0) {
+      const reason = stderr.trim().split('\n').at(-1) || `exit status ${exitCode}`;
+      throw new GobootError(
+        `The new deploy key logs in, but cannot run the release command of ${site}: ${reason}`,
+        {
+          remedy: 'Provision the host, and run the same command again: yo goboot:deploy --provision',
+        },
+      );
+    }
+    this.#isProven = true;
+  }
+
+  async #store(): Promise<void> {
+    if (this.#given) return;
+    await this.#prove();
+    const { environment, begun } = this.#context;
+    const { privateKey, publicKey } = this.#pair as KeyPair;
+    await this.#states.note([publicKey], 'sent');
+    try {
+      const held = await writeWhereHeld(this.#onGitHub, this.#writes, {
+        environment,
+        setting,
+        value: privateKey,
+        known: keyIdentity(publicKey),
+        rotation: begun,
+      });
+      if (held.length === 0) throw notOnGitHub(this.#onGitHub, environment, setting);
+    } catch (error) {
+      // Of one that was refused for certain it is known that GitHub does not have it.
+      if (!isGitHubFailure(error) || !error.lostAnswer) await this.#states.note([publicKey], 'let in');
+      throw error;
+    }
+    await this.#states.note([publicKey], 'given');
+  }
+
+  async #refuseToTakeBack(): Promise<void> {
+    if (this.#states.keys('sent', 'given').length === 0) return;
+    throw new GobootError(
+      'GitHub may hold the new deploy key already, so the old and the new one stay valid',
+    );
+  }
+
+  /** Takes every key away but the one that GitHub got. */
+  async #remove(): Promise<void> {
+    const given = this.#given;
+    if (given === undefined) {
+      throw new GobootError('It is not known on this computer which deploy key GitHub has', {
+        remedy: 'Rotate it once more: yo goboot:secrets --rotate deploy-key',
+      });
+    }
+    await this.#retireAllBut(given);
+  }
+
+  /** Takes every key away that was made for GitHub, before there is another one. */
+  async revoke(): Promise<void> {
+    await this.#retireAllBut(this.#given ?? this.#pair?.publicKey);
+  }
+
+  async #retireAllBut(stays: string | undefined): Promise<void> {
+    const old = (await this.#ownKeys()).filter((key) => key !== stays);
+    // Those that were let in on their way here and are not in the file any more, too.
+    const forgotten = this.#states.keys('let in', 'sent').filter((key) => key !== stays);
+    await this.#states.note([...old, ...forgotten], 'retired');
+    await this.#takeAway(this.#states.keys('retired'));
+  }
+
+  /** Takes keys from the inventory, the host and the jump hosts. */
+  async #takeAway(keys: readonly string[]): Promise<void> {
+    const { projectRoot, environment } = this.#context;
+    for (const key of keys) await removeDeployPublicKey(projectRoot, environment.name, key);
+    await this.#playKeys();
+    await removeFromJumpHosts(this.#environment, await this.#knownHosts(), keys);
+  }
+
+  async #refuse(): Promise<void> {
+    const retired = this.#states.keys('retired');
+    if (retired.length === 0) return;
+    const given = this.#given;
+    for (const login of await this.#doors()) {
+      // The new one last: that it is accepted proves that the others were asked about.
+      const accepted = await acceptedKeys(login, [...retired, ...(given ? [given] : [])]);
+      const target = describeTarget(login.environment.host);
+      const [old] = accepted.filter((key) => key !== given);
+      if (old) {
+        throw new GobootError(`${target} still accepts an old deploy key: ${old}`, {
+          remedy:
+            'Look for it in every authorized_keys file of that account, remove it, and run the same command again.',
+        });
+      }
+      if (given && accepted.length === 0) {
+        throw new GobootError(`${target} does not accept the new deploy key any more: ${given}`, {
+          remedy:
+            'Look who else changes the authorized_keys of that account, and run the same command again.',
+        });
+      }
+    }
+  }
+
+  async #record(): Promise<void> {
+    const { projectRoot, project, environment } = this.#context;
+    const before = await provisionFingerprint(projectRoot, environment.name);
+    await commit(projectRoot, {
+      message: `Rotate the deploy key of ${environment.name}`,
+      paths: [projectPaths.environmentVariables(environment.name)],
+      identity: { name: project.authorName, email: project.authorEmail },
+    });
+    await this.#playKeys({ provisioned_before: before });
+    await this.#states.note(this.#states.keys('retired'), 'gone');
+  }
+
+  /** Brings the keys of the inventory to the host. */
+  async #playKeys(variables: Record<string, unknown> = {}): Promise<void> {
+    const { projectRoot, environment } = this.#context;
+    const { sharingArguments } = await this.#context.connect(environment);
+    await runPlaybook({
+      projectRoot,
+      environment: environment.name,
+      playbook,
+      variables,
+      sshArguments: `-F ssh_config ${sharingArguments}`,
+    });
+  }
+
+  /** The way to the host as GitHub goes it. */
+  async #loginOfDeploy(): Promise<KeyLogin> {
+    const { host, ...rest } = this.#environment;
+    const { address, port } = host;
+    return {
+      environment: { ...rest, host: { address, port, user: deployAccount } },
+      knownHosts: await this.#knownHosts(),
+    };
+  }
+
+  /** Every machine that a deploy key opens, each by itself. */
+  async #doors(): Promise<KeyLogin[]> {
+    const deploy = await this.#loginOfDeploy();
+    return [
+      deploy,
+      ...jumpHosts(this.#environment).map((jumpHost) => ({
+        ...deploy,
+        environment: asHost(this.#environment, jumpHost),
+      })),
+    ];
+  }
+}

@@ -1,0 +1,300 @@
+import { randomBytes, scryptSync, timingSafeEqual } from 'node:crypto';
+import { join } from 'node:path';
+import { GobootError } from '../errors.ts';
+import { lookUpAccount } from '../github/account.ts';
+import type { GitHub } from '../github/client.ts';
+import {
+  type DeploymentSetting,
+  deploymentSettingList,
+  nameInPlace,
+  type SettingsPlace,
+} from '../github/deployment-settings.ts';
+import { isGitHubFailure } from '../github/errors.ts';
+import { findRepository, fullName, type Repository } from '../github/repository.ts';
+import { type ListedSecret, listSecretsWithTimes, putSecrets } from '../github/secrets.ts';
+import { describeStore, type ValueStore } from '../github/stored-values.ts';
+import { JournalFile } from '../journal-file.ts';
+import { projectPaths } from '../paths.ts';
+import type { Environment, Project } from '../project.ts';
+
+/** The repository of a project on GitHub, and the client that reaches it. */
+export interface ProjectOnGitHub {
+  github: GitHub;
+  repository: Repository;
+}
+
+/** Finds the repository of a project; undefined where there is none that the token may see. Throws a GitHubError. */
+export async function findProjectOnGitHub(
+  github: GitHub,
+  project: Project,
+): Promise<ProjectOnGitHub | undefined> {
+  const owner = project.github.owner ?? (await lookUpAccount(github)).login;
+  const repository = await findRepository(github, { owner, name: project.name });
+  return repository && { github, repository };
+}
+
+/** A secret in one of the places where workflows look for it. */
+export interface PlacedSecret {
+  /** The name of the environment whose workflows use it. */
+  environment: string;
+  /** As the workflows call it, whatever its name is in its place. */
+  setting: string;
+  store: ValueStore;
+  /** The name that it has there. */
+  name: string;
+}
+
+/** What this computer knows of the last value that it has given to a secret on GitHub. */
+interface OwnWrite {
+  repository: string;
+  store: SettingsPlace;
+  environment: string;
+  setting: string;
+  /** When GitHub says that it got the value. */
+  updatedAt: string;
+  /** Tells the value from others without giving it away, see `fingerprintOf`. */
+  fingerprint: string;
+  /** The rotation in which it was written, by the time of its beginning. */
+  rotation?: string;
+}
+
+/** What is known of a secret on GitHub. GitHub never gives its value back. */
+export interface GitHubSecretState extends PlacedSecret {
+  present: boolean;
+  /** When it got its value, ISO 8601; undefined where it is missing. */
+  updatedAt?: string;
+  /**
+   * - `agrees`: it has the value that was written from this computer last, and that is the one the project has
+   * - `differs`: it has the value that was written from this computer last, and the project has another one by now
+   * - `changed elsewhere`: it was written after that, by somebody else or from another computer
+   * - `unknown`: it was never written from this computer
+   * - `missing`: GitHub does not have it
+   */
+  agreement: 'agrees' | 'differs' | 'changed elsewhere' | 'unknown' | 'missing';
+}
+
+/** The settings that GitHub keeps as secrets. */
+const secretSettings = deploymentSettingList.filter(({ kind }) => kind === 'secret');
+
+const places: readonly SettingsPlace[] = ['environment', 'repository'];
+
+function storeOf({ owner, name }: Repository, environment: string, place: SettingsPlace): ValueStore {
+  return { owner, name, ...(place === 'environment' && { environment }) };
+}
+
+const placeOf = ({ environment }: ValueStore): SettingsPlace => (environment ? 'environment' : 'repository');
+
+/** The secrets of a place; none where there is no such environment. */
+async function listIn(github: GitHub, store: ValueStore): Promise<ListedSecret[]> {
+  try {
+    return await listSecretsWithTimes(github, store);
+  } catch (error) {
+    if (store.environment && isGitHubFailure(error, 'not found')) return [];
+    throw error;
+  }
+}
+
+/** Where GitHub holds the secrets of an environment: in the environment, in the repository, or in both. */
+async function findSecrets(
+  { github, repository }: ProjectOnGitHub,
+  environment: Pick<Environment, 'name'>,
+): Promise<(PlacedSecret & { updatedAt: string })[]> {
+  const found = await Promise.all(
+    places.map(async (place) => {
+      const store = storeOf(repository, environment.name, place);
+      const listed = await listIn(github, store);
+      return secretSettings.flatMap((setting) => {
+        const name = nameInPlace(setting, environment.name, place);
+        const there = listed.find((secret) => secret.name === name);
+        return there
+          ? [
+              {
+                environment: environment.name,
+                setting: setting.name,
+                store,
+                name,
+                updatedAt: there.updatedAt,
+              },
+            ]
+          : [];
+      });
+    }),
+  );
+  return found.flat();
+}
+
+/**
+ * A text that tells a value from others, for a file that must not give it away: deriving it takes as long as a password's
+ * hash does, and no two of a value are alike.
+ */
+export function fingerprintOf(value: string): string {
+  const salt = randomBytes(16);
+  return `${salt.toString('base64url')}.${derived(value, salt).toString('base64url')}`;
+}
+
+/** Whether a fingerprint is that of a value. */
+export function fits(value: string, fingerprint: string): boolean {
+  const [salt = '', hash = ''] = fingerprint.split('.').map((part) => Buffer.from(part, 'base64url'));
+  const expected = derived(value, Buffer.from(salt));
+  return hash.length === expected.length && timingSafeEqual(expected, Buffer.from(hash));
+}
+
+function derived(value: string, salt: Buffer): Buffer {
+  return scryptSync(value, salt, 32);
+}
+
+/** What was written to GitHub from this computer, from a file below `.goboot`; it holds no value. */
+export class OwnWrites {
+  readonly #file: JournalFile<OwnWrite>;
+  readonly #last = new Map<string, OwnWrite>();
+
+  private constructor(file: string) {
+    this.#file = new JournalFile(
+      file,
+      'It only helps to tell whether secrets on GitHub are up to date: repair the line, or remove the file.',
+    );
+    for (const write of this.#file.read(isOwnWrite)) this.#last.set(keyOf(write), write);
+  }
+
+  /** Reads the file of a project. Throws a GobootError when it is damaged. */
+  static open(projectRoot: string): OwnWrites {
+    return new OwnWrites(join(projectRoot, projectPaths.gitHubSecrets));
+  }
+
+  /** The last write of a secret in a place. */
+  find({ store, environment, setting }: PlacedSecret): OwnWrite | undefined {
+    return this.#last.get(
+      keyOf({ repository: fullName(store), store: placeOf(store), environment, setting }),
+    );
+  }
+
+  /** Notes a write that GitHub has confirmed. */
+  async add(
+    { store, environment, setting }: PlacedSecret,
+    write: Pick<OwnWrite, 'updatedAt' | 'fingerprint' | 'rotation'>,
+  ): Promise<void> {
+    const entry = { repository: fullName(store), store: placeOf(store), environment, setting, ...write };
+    await this.#file.append(entry);
+    this.#last.set(keyOf(entry), entry);
+  }
+}
+
+function keyOf({
+  repository,
+  store,
+  environment,
+  setting,
+}: Pick<OwnWrite, 'repository' | 'store' | 'environment' | 'setting'>): string {
+  return JSON.stringify([repository.toLowerCase(), store, environment, setting]);
+}
+
+function isOwnWrite(value: unknown): value is OwnWrite {
+  const { repository, store, environment, setting, updatedAt, fingerprint } = (value ??
+    {}) as Partial<OwnWrite>;
+  const texts = [repository, store, environment, setting, updatedAt, fingerprint];
+  return texts.every((text) => typeof text === 'string');
+}
+
+/**
+ * What GitHub holds of the secrets of some environments, and whether that is what the project has.
+ *
+ * @param currentValue the value of a secret that the project has now, or whatever stood in for it when it was written;
+ *   undefined where it is not known here.
+ * Throws a GitHubError.
+ */
+export async function gitHubSecretStates(
+  onGitHub: ProjectOnGitHub,
+  environments: readonly Pick<Environment, 'name'>[],
+  writes: OwnWrites,
+  currentValue: (environment: string, setting: string) => string | undefined | Promise<string | undefined>,
+): Promise<GitHubSecretState[]> {
+  const states: GitHubSecretState[] = [];
+  for (const environment of environments) {
+    const found = await findSecrets(onGitHub, environment);
+    for (const { name: setting } of secretSettings) {
+      const there = found.filter((secret) => secret.setting === setting);
+      for (const secret of there) {
+        const write = writes.find(secret);
+        const value = await currentValue(environment.name, setting);
+        states.push({ ...secret, present: true, agreement: agreementOf(secret, write, value) });
+      }
+      if (there.length > 0) continue;
+      const store = storeOf(onGitHub.repository, environment.name, 'environment');
+      const missing = { environment: environment.name, setting, store, name: setting };
+      states.push({ ...missing, present: false, agreement: 'missing' });
+    }
+  }
+  return states;
+}
+
+function agreementOf(
+  { updatedAt }: { updatedAt: string },
+  write: OwnWrite | undefined,
+  value: string | undefined,
+): GitHubSecretState['agreement'] {
+  if (!write) return 'unknown';
+  if (write.updatedAt !== updatedAt) return 'changed elsewhere';
+  return value !== undefined && fits(value, write.fingerprint) ? 'agrees' : 'differs';
+}
+
+/** What is written to GitHub in a rotation. */
+export interface SecretWrite {
+  environment: Pick<Environment, 'name'>;
+  setting: Pick<DeploymentSetting, 'name'>;
+  value: string;
+  /** What stands in for the value when fingerprints are compared: the public half of a key. The value unless given. */
+  known?: string;
+  rotation: string;
+}
+
+/** The places on GitHub that hold a secret of an environment now. Throws a GitHubError. */
+export async function placesHolding(
+  onGitHub: ProjectOnGitHub,
+  environment: Pick<Environment, 'name'>,
+  setting: Pick<DeploymentSetting, 'name'>,
+): Promise<PlacedSecret[]> {
+  return (await findSecrets(onGitHub, environment)).filter((secret) => secret.setting === setting.name);
+}
+
+/**
+ * Gives a secret another value in every place on GitHub that holds it, and remembers that. Returns the places; none where
+ * GitHub does not hold it. Throws a GitHubError.
+ */
+export async function writeWhereHeld(
+  onGitHub: ProjectOnGitHub,
+  writes: OwnWrites,
+  { environment, setting, value, known = value, rotation }: SecretWrite,
+): Promise<PlacedSecret[]> {
+  const held = await placesHolding(onGitHub, environment, setting);
+  for (const { store, name } of held) await putSecrets(onGitHub.github, store, { [name]: value });
+  await rememberWrites(onGitHub, writes, { environment, setting, known, rotation });
+  return held;
+}
+
+/** Notes what GitHub says of a secret that was written a moment ago from this computer. Throws a GitHubError. */
+async function rememberWrites(
+  onGitHub: ProjectOnGitHub,
+  writes: OwnWrites,
+  { environment, setting, known, rotation }: Required<Omit<SecretWrite, 'value'>>,
+): Promise<void> {
+  for (const secret of await findSecrets(onGitHub, environment)) {
+    if (secret.setting !== setting.name) continue;
+    await writes.add(secret, {
+      updatedAt: secret.updatedAt,
+      fingerprint: fingerprintOf(known),
+      rotation,
+    });
+  }
+}
+
+/** The error for a secret that GitHub should hold and does not. */
+export function notOnGitHub(
+  { repository }: ProjectOnGitHub,
+  environment: Pick<Environment, 'name'>,
+  setting: Pick<DeploymentSetting, 'name'>,
+): GobootError {
+  const store = storeOf(repository, environment.name, 'environment');
+  return new GobootError(`GitHub has no secret ${setting.name} for ${describeStore(store)}`, {
+    remedy: `Publish it: yo goboot:github --environment ${environment.name}`,
+  });
+}
