@@ -114,7 +114,9 @@ export async function openVault(projectRoot: string, environment: string): Promi
     return new VaultContents(String(text), await import('yaml'));
   } catch (error) {
     throw new GobootError(`${path} cannot be opened: ${(error as Error).message.split('\n')[0]}`, {
-      remedy: `Check that ${projectPaths.vaultPassword} holds the password of this project.`,
+      remedy: existsSync(join(projectRoot, projectPaths.vaultRekeying))
+        ? 'A rotation of the password was cut off. To end it: yo goboot:secrets --resume'
+        : `Check that ${projectPaths.vaultPassword} holds the password of this project. Somebody may have rotated it: get the new one from them.`,
       cause: error,
     });
   }

@@ -6,31 +6,28 @@ import {
   readDeployPublicKeys,
   removeDeployPublicKey,
 } from '../ansible/deploy-public-keys.ts';
-import { runPlaybook } from '../ansible/playbook.ts';
 import { provisionFingerprint } from '../deploy/fingerprint.ts';
 import { GobootError } from '../errors.ts';
 import { commit, uncommittedPaths } from '../git.ts';
 import { deployAccount, deploymentSettings } from '../github/deployment-settings.ts';
 import { isGitHubFailure } from '../github/errors.ts';
 import { projectPaths } from '../paths.ts';
-import { type Environment, jumpHosts } from '../project.ts';
+import { jumpHosts } from '../project.ts';
 import { describeTarget } from '../ssh/connection.ts';
-import { reachableFromHere } from '../ssh/key-files.ts';
-import { acceptedKeys, type KeyLogin, runWithKey } from '../ssh/key-login.ts';
 import { deployKeyComment, type KeyPair, makeDeployKeyPair } from '../ssh/key-pair.ts';
+import { type DeployKeyDoors, deployKeyDoors, deployKeysPlaybook } from './deploy-key-doors.ts';
 import { DeployKeyStates } from './deploy-key-states.ts';
 import {
   findProjectOnGitHub,
+  lookAtGitHub,
   notOnGitHub,
   OwnWrites,
   type ProjectOnGitHub,
   placesHolding,
   writeWhereHeld,
 } from './github-secrets.ts';
-import { asHost, checkJumpHosts, letThroughJumpHosts, removeFromJumpHosts } from './jump-host-keys.ts';
 import type { RotatableSecret, Rotation, RotationContext, RotationStep } from './rotation.ts';
 
-const playbook = 'deploy_keys.yml';
 const setting = deploymentSettings.sshKey;
 
 /** The key with which GitHub deploys a site. */
@@ -51,20 +48,25 @@ export const deployKey: RotatableSecret = {
     rotation:
       'The new key is let in beside the old one and has to log in before GitHub gets it; then the old one is taken away.',
   }),
-  rotation: deployKeyRotation,
+  look: (context) =>
+    lookAtGitHub(context, setting, async () =>
+      (await readDeployPublicKeys(context.projectRoot, context.environment.name)).map(keyIdentity),
+    ),
+  rotation: (context) => deployKeyRotation(context, deployKeyDoors(context)),
   afterLeak: [
     'Whoever had the key could put any commit live. Look at who deployed what, with yo goboot:releases.',
     'What is deployed runs with the secrets and the data of the site: if a release is not yours, rotate all secrets.',
+    'Connections that were open with it last until they are closed: on the server, loginctl terminate-user deploy.',
     'On a jump host the key could connect to the server’s SSH port and to nothing else.',
   ],
 };
 
 /** The rotation of the deploy key of an environment. Throws a GobootError where GitHub holds none. */
-async function deployKeyRotation(context: RotationContext): Promise<Rotation> {
+export async function deployKeyRotation(context: RotationContext, doors: DeployKeyDoors): Promise<Rotation> {
   const { projectRoot, project, environment, leaked } = context;
-  if (!existsSync(join(projectRoot, projectPaths.ansible, playbook))) {
+  if (!existsSync(join(projectRoot, projectPaths.ansible, deployKeysPlaybook))) {
     throw new GobootError(
-      `${projectPaths.ansible}/${playbook} is missing: the project is of an earlier goboot`,
+      `${projectPaths.ansible}/${deployKeysPlaybook} is missing: the project is of an earlier goboot`,
       {
         remedy: 'Bring its playbooks up to date, and provision: yo goboot, then yo goboot:deploy',
       },
@@ -80,7 +82,7 @@ async function deployKeyRotation(context: RotationContext): Promise<Rotation> {
       },
     );
   }
-  const change = new DeployKeyChange(context, onGitHub);
+  const change = new DeployKeyChange(context, onGitHub, doors);
   const { check, install, prove, store, remove, refuse, record } = change.steps();
   const revoke = { ...remove, name: 'revoke', run: () => change.revoke() };
   const others = await change.otherKeys();
@@ -108,26 +110,27 @@ function withoutUndo({ undo: _, ...step }: RotationStep): RotationStep {
 class DeployKeyChange {
   readonly #context: RotationContext;
   readonly #onGitHub: ProjectOnGitHub;
-  readonly #environment: Environment;
+  readonly #doors: DeployKeyDoors;
   readonly #states: DeployKeyStates;
   readonly #writes: OwnWrites;
   /** In memory alone. A run that goes on where another was killed makes a new one. */
   #pair: KeyPair | undefined;
   #isProven = false;
 
-  constructor(context: RotationContext, onGitHub: ProjectOnGitHub) {
+  constructor(context: RotationContext, onGitHub: ProjectOnGitHub, doors: DeployKeyDoors) {
     const { projectRoot, environment, begun } = context;
     this.#context = context;
     this.#onGitHub = onGitHub;
-    this.#environment = reachableFromHere(environment).environment;
+    this.#doors = doors;
     this.#states = new DeployKeyStates(projectRoot, environment.name, begun);
     this.#writes = OwnWrites.open(projectRoot);
   }
 
   steps(): Record<'check' | 'install' | 'prove' | 'store' | 'remove' | 'refuse' | 'record', RotationStep> {
     const nothing = async () => {};
-    const { name } = this.#environment;
-    const places = jumpHosts(this.#environment).length > 0 ? 'the host and every jump host' : 'the host';
+    const { environment } = this.#context;
+    const { name } = environment;
+    const places = jumpHosts(environment).length > 0 ? 'the host and every jump host' : 'the host';
     return {
       check: {
         name: 'check',
@@ -183,11 +186,7 @@ class DeployKeyChange {
     }
     const held = await placesHolding(this.#onGitHub, environment, setting);
     if (held.length === 0) throw notOnGitHub(this.#onGitHub, environment, setting);
-    await checkJumpHosts(this.#environment, await this.#knownHosts());
-  }
-
-  async #knownHosts(): Promise<string> {
-    return (await this.#context.connect(this.#context.environment)).knownHosts();
+    await this.#doors.check();
   }
 
   #keys(): Promise<string[]> {
@@ -196,7 +195,7 @@ class DeployKeyChange {
   }
 
   #isMadeForGitHub(key: string): boolean {
-    return key.endsWith(` ${deployKeyComment(this.#environment.site)}`);
+    return key.endsWith(` ${deployKeyComment(this.#context.environment.site)}`);
   }
 
   async #ownKeys(): Promise<string[]> {
@@ -222,8 +221,8 @@ class DeployKeyChange {
     const oldKeys = [...(await this.#ownKeys()), ...this.#states.keys('retired')];
     await this.#states.note([publicKey], 'let in');
     await addDeployPublicKey(projectRoot, environment.name, publicKey);
-    await this.#playKeys();
-    await letThroughJumpHosts(this.#environment, await this.#knownHosts(), { oldKeys, newKey: publicKey });
+    await this.#doors.bringInventory();
+    await this.#doors.letThrough(publicKey, oldKeys);
   }
 
   /** Also those that earlier runs have let in and forgotten. */
@@ -237,18 +236,7 @@ class DeployKeyChange {
   async #prove(): Promise<void> {
     if (this.#given || this.#isProven) return;
     await this.#install();
-    const { site } = this.#environment;
-    const login = await this.#loginOfDeploy();
-    const { exitCode, stderr } = await runWithKey(login, this.#pair as KeyPair, 'list --json');
-    if (exitCode !== 0) {
-      const reason = stderr.trim().split('\n').at(-1) || `exit status ${exitCode}`;
-      throw new GobootError(
-        `The new deploy key logs in, but cannot run the release command of ${site}: ${reason}`,
-        {
-          remedy: 'Provision the host, and run the same command again: yo goboot:deploy --provision',
-        },
-      );
-    }
+    await this.#doors.logIn(this.#pair as KeyPair);
     this.#isProven = true;
   }
 
@@ -310,18 +298,17 @@ class DeployKeyChange {
   async #takeAway(keys: readonly string[]): Promise<void> {
     const { projectRoot, environment } = this.#context;
     for (const key of keys) await removeDeployPublicKey(projectRoot, environment.name, key);
-    await this.#playKeys();
-    await removeFromJumpHosts(this.#environment, await this.#knownHosts(), keys);
+    await this.#doors.bringInventory();
+    await this.#doors.takeAway(keys);
   }
 
   async #refuse(): Promise<void> {
     const retired = this.#states.keys('retired');
     if (retired.length === 0) return;
     const given = this.#given;
-    for (const login of await this.#doors()) {
-      // The new one last: that it is accepted proves that the others were asked about.
-      const accepted = await acceptedKeys(login, [...retired, ...(given ? [given] : [])]);
-      const target = describeTarget(login.environment.host);
+    // The new one last: that it is accepted proves that the others were asked about.
+    const asked = [...retired, ...(given ? [given] : [])];
+    for (const [target, accepted] of await this.#doors.accepted(asked)) {
       const [old] = accepted.filter((key) => key !== given);
       if (old) {
         throw new GobootError(`${target} still accepts an old deploy key: ${old}`, {
@@ -346,42 +333,7 @@ class DeployKeyChange {
       paths: [projectPaths.environmentVariables(environment.name)],
       identity: { name: project.authorName, email: project.authorEmail },
     });
-    await this.#playKeys({ provisioned_before: before });
+    await this.#doors.bringInventory(before);
     await this.#states.note(this.#states.keys('retired'), 'gone');
-  }
-
-  /** Brings the keys of the inventory to the host. */
-  async #playKeys(variables: Record<string, unknown> = {}): Promise<void> {
-    const { projectRoot, environment } = this.#context;
-    const { sharingArguments } = await this.#context.connect(environment);
-    await runPlaybook({
-      projectRoot,
-      environment: environment.name,
-      playbook,
-      variables,
-      sshArguments: `-F ssh_config ${sharingArguments}`,
-    });
-  }
-
-  /** The way to the host as GitHub goes it. */
-  async #loginOfDeploy(): Promise<KeyLogin> {
-    const { host, ...rest } = this.#environment;
-    const { address, port } = host;
-    return {
-      environment: { ...rest, host: { address, port, user: deployAccount } },
-      knownHosts: await this.#knownHosts(),
-    };
-  }
-
-  /** Every machine that a deploy key opens, each by itself. */
-  async #doors(): Promise<KeyLogin[]> {
-    const deploy = await this.#loginOfDeploy();
-    return [
-      deploy,
-      ...jumpHosts(this.#environment).map((jumpHost) => ({
-        ...deploy,
-        environment: asHost(this.#environment, jumpHost),
-      })),
-    ];
   }
 }

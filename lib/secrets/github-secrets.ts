@@ -16,6 +16,7 @@ import { describeStore, type ValueStore } from '../github/stored-values.ts';
 import { JournalFile } from '../journal-file.ts';
 import { projectPaths } from '../paths.ts';
 import type { Environment, Project } from '../project.ts';
+import type { LookContext, SecretState } from './rotation.ts';
 
 /** The repository of a project on GitHub, and the client that reaches it. */
 export interface ProjectOnGitHub {
@@ -64,13 +65,13 @@ export interface GitHubSecretState extends PlacedSecret {
   /** When it got its value, ISO 8601; undefined where it is missing. */
   updatedAt?: string;
   /**
-   * - `agrees`: it has the value that was written from this computer last, and that is the one the project has
-   * - `differs`: it has the value that was written from this computer last, and the project has another one by now
-   * - `changed elsewhere`: it was written after that, by somebody else or from another computer
-   * - `unknown`: it was never written from this computer
+   * - `agrees`: it has the value that the project has: that was written from this computer, and nothing since then
+   * - `overwritten`: the value that the project has was written from this computer, and another one after it
+   * - `outdated`: it has the value that was written from this computer last, and the project has another one by now
+   * - `unknown`: nobody can tell from here
    * - `missing`: GitHub does not have it
    */
-  agreement: 'agrees' | 'differs' | 'changed elsewhere' | 'unknown' | 'missing';
+  agreement: 'agrees' | 'overwritten' | 'outdated' | 'unknown' | 'missing';
 }
 
 /** The settings that GitHub keeps as secrets. */
@@ -196,45 +197,87 @@ function isOwnWrite(value: unknown): value is OwnWrite {
 }
 
 /**
- * What GitHub holds of the secrets of some environments, and whether that is what the project has.
+ * What GitHub holds of a secret of an environment, and whether that is what the project has: one state for each place that
+ * holds it, or one that says that it is missing.
  *
- * @param currentValue the value of a secret that the project has now, or whatever stood in for it when it was written;
- *   undefined where it is not known here.
+ * @param current the value that the project has now, or what stood in for it when it was written; several where it has
+ *   several for a while.
  * Throws a GitHubError.
  */
 export async function gitHubSecretStates(
   onGitHub: ProjectOnGitHub,
-  environments: readonly Pick<Environment, 'name'>[],
   writes: OwnWrites,
-  currentValue: (environment: string, setting: string) => string | undefined | Promise<string | undefined>,
+  { environment, setting, current }: SecretQuestion,
 ): Promise<GitHubSecretState[]> {
-  const states: GitHubSecretState[] = [];
-  for (const environment of environments) {
-    const found = await findSecrets(onGitHub, environment);
-    for (const { name: setting } of secretSettings) {
-      const there = found.filter((secret) => secret.setting === setting);
-      for (const secret of there) {
-        const write = writes.find(secret);
-        const value = await currentValue(environment.name, setting);
-        states.push({ ...secret, present: true, agreement: agreementOf(secret, write, value) });
-      }
-      if (there.length > 0) continue;
-      const store = storeOf(onGitHub.repository, environment.name, 'environment');
-      const missing = { environment: environment.name, setting, store, name: setting };
-      states.push({ ...missing, present: false, agreement: 'missing' });
-    }
+  const held = await placesHolding(onGitHub, environment, setting);
+  if (held.length === 0) {
+    const store = storeOf(onGitHub.repository, environment.name, 'environment');
+    const missing = { environment: environment.name, setting: setting.name, store, name: setting.name };
+    return [{ ...missing, present: false, agreement: 'missing' }];
   }
-  return states;
+  return held.map((secret) => ({
+    ...secret,
+    present: true,
+    agreement: agreementOf(secret, writes.find(secret), current),
+  }));
+}
+
+interface SecretQuestion {
+  environment: Pick<Environment, 'name'>;
+  setting: Pick<DeploymentSetting, 'name'>;
+  current: readonly string[];
 }
 
 function agreementOf(
   { updatedAt }: { updatedAt: string },
   write: OwnWrite | undefined,
-  value: string | undefined,
+  current: readonly string[],
 ): GitHubSecretState['agreement'] {
   if (!write) return 'unknown';
-  if (write.updatedAt !== updatedAt) return 'changed elsewhere';
-  return value !== undefined && fits(value, write.fingerprint) ? 'agrees' : 'differs';
+  const isCurrent = current.some((value) => fits(value, write.fingerprint));
+  const isLast = write.updatedAt === updatedAt;
+  if (isLast) return isCurrent ? 'agrees' : 'outdated';
+  // Where the project has moved on as well, somebody else has rotated it.
+  return isCurrent ? 'overwritten' : 'unknown';
+}
+
+const inWords: Record<GitHubSecretState['agreement'], string | undefined> = {
+  agrees: undefined,
+  overwritten: 'GitHub (written from elsewhere since)',
+  outdated: 'GitHub',
+  unknown: undefined,
+  missing: 'GitHub (missing)',
+};
+
+/** How a secret on GitHub is, for the list of all secrets. Does not fail: what GitHub does not tell is not known. */
+export async function lookAtGitHub(
+  { project, projectRoot, environment, openGitHub }: LookContext,
+  setting: Pick<DeploymentSetting, 'name'>,
+  current: () => Promise<string[]>,
+): Promise<SecretState> {
+  let states: GitHubSecretState[];
+  try {
+    const github = await openGitHub();
+    const onGitHub = github && (await findProjectOnGitHub(github, project));
+    if (!onGitHub) return { differences: [], unknown: ['GitHub'] };
+    states = await gitHubSecretStates(onGitHub, OwnWrites.open(projectRoot), {
+      environment,
+      setting,
+      current: await current(),
+    });
+  } catch (error) {
+    if (!(error instanceof GobootError)) throw error;
+    return { differences: [], unknown: ['GitHub'] };
+  }
+  const newest = states
+    .flatMap(({ updatedAt }) => updatedAt ?? [])
+    .sort()
+    .at(-1);
+  return {
+    ...(newest && { changedAt: newest }),
+    differences: [...new Set(states.flatMap(({ agreement }) => inWords[agreement] ?? []))],
+    unknown: states.some(({ agreement }) => agreement === 'unknown') ? ['GitHub'] : [],
+  };
 }
 
 /** What is written to GitHub in a rotation. */
@@ -252,7 +295,7 @@ export async function placesHolding(
   onGitHub: ProjectOnGitHub,
   environment: Pick<Environment, 'name'>,
   setting: Pick<DeploymentSetting, 'name'>,
-): Promise<PlacedSecret[]> {
+): Promise<(PlacedSecret & { updatedAt: string })[]> {
   return (await findSecrets(onGitHub, environment)).filter((secret) => secret.setting === setting.name);
 }
 
@@ -277,8 +320,7 @@ async function rememberWrites(
   writes: OwnWrites,
   { environment, setting, known, rotation }: Required<Omit<SecretWrite, 'value'>>,
 ): Promise<void> {
-  for (const secret of await findSecrets(onGitHub, environment)) {
-    if (secret.setting !== setting.name) continue;
+  for (const secret of await placesHolding(onGitHub, environment, setting)) {
     await writes.add(secret, {
       updatedAt: secret.updatedAt,
       fingerprint: fingerprintOf(known),
