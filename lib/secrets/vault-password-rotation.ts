@@ -2,7 +2,6 @@ import { GobootError, toGobootError } from '../errors.ts';
 import { commit, uncommittedPaths } from '../git.ts';
 import { deploymentSettings } from '../github/deployment-settings.ts';
 import { projectPaths } from '../paths.ts';
-import { describeTarget } from '../ssh/connection.ts';
 import { randomSecret } from '../vault.ts';
 import { findProjectOnGitHub, lookAtGitHub, OwnWrites, writeWhereHeld } from './github-secrets.ts';
 import type { RotatableSecret, Rotation, RotationContext, RotationStep } from './rotation.ts';
@@ -130,7 +129,7 @@ async function tellHosts({ environments, reporter, applySecrets }: RotationConte
       await applySecrets(environment);
     } catch (error) {
       reporter.warn(
-        `${describeTarget(environment.host)} was not told: ${toGobootError(error).message}. Nothing has to change there; its next deploy provisions it again`,
+        `The host of ${environment.name} was not told: ${toGobootError(error).message}. Nothing has to change there; its next deploy provisions it again`,
       );
     }
   }
