@@ -1,7 +1,9 @@
-import { readDeployPublicKeys } from '../ansible/deploy-public-keys.ts';
+import { keyIdentity, readDeployPublicKeys } from '../ansible/deploy-public-keys.ts';
+import { GobootError } from '../errors.ts';
 import { mainBranch } from '../git.ts';
 import type { Creation, Journal } from '../journal.ts';
 import type { Environment, Project } from '../project.ts';
+import { OwnWrites, rememberWrites } from '../secrets/github-secrets.ts';
 import { readStoredAnswers } from '../settings-file.ts';
 import type { KeyPair } from '../ssh/key-pair.ts';
 import { count } from '../terminal/format.ts';
@@ -300,7 +302,23 @@ async function putSettings(
     watching(journal, repository, { kind: 'variable', ...within }),
   );
   await putSecrets(github, store, secrets, watching(journal, repository, { kind: 'secret', ...within }));
+  await rememberSecrets(context, repository);
   return [...Object.keys(variables), ...Object.keys(secrets)];
+}
+
+/** Lets it be told later whether GitHub still has these secrets. That nobody can tell is no reason to fail. */
+async function rememberSecrets(
+  { github, projectRoot, environment, deployKey, vaultPassword }: PublishContext,
+  repository: Repository,
+): Promise<void> {
+  try {
+    await rememberWrites({ github, repository }, OwnWrites.open(projectRoot), environment, {
+      ...(deployKey && { [deploymentSettings.sshKey.name]: keyIdentity(deployKey.publicKey) }),
+      ...(vaultPassword && { [deploymentSettings.vaultPassword.name]: vaultPassword }),
+    });
+  } catch (error) {
+    if (!(error instanceof GobootError)) throw error;
+  }
 }
 
 async function push(

@@ -310,21 +310,29 @@ export async function writeWhereHeld(
 ): Promise<PlacedSecret[]> {
   const held = await placesHolding(onGitHub, environment, setting);
   for (const { store, name } of held) await putSecrets(onGitHub.github, store, { [name]: value });
-  await rememberWrites(onGitHub, writes, { environment, setting, known, rotation });
+  await rememberWrites(onGitHub, writes, environment, { [setting.name]: known }, rotation);
   return held;
 }
 
-/** Notes what GitHub says of a secret that was written a moment ago from this computer. Throws a GitHubError. */
-async function rememberWrites(
+/**
+ * Notes when GitHub says that secrets of an environment were written, a moment ago from this computer. Throws a GitHubError.
+ *
+ * @param known by the name of the setting, the value or what stands in for it.
+ */
+export async function rememberWrites(
   onGitHub: ProjectOnGitHub,
   writes: OwnWrites,
-  { environment, setting, known, rotation }: Required<Omit<SecretWrite, 'value'>>,
+  environment: Pick<Environment, 'name'>,
+  known: Readonly<Record<string, string>>,
+  rotation?: string,
 ): Promise<void> {
-  for (const secret of await placesHolding(onGitHub, environment, setting)) {
+  for (const secret of await findSecrets(onGitHub, environment)) {
+    const value = known[secret.setting];
+    if (value === undefined) continue;
     await writes.add(secret, {
       updatedAt: secret.updatedAt,
-      fingerprint: fingerprintOf(known),
-      rotation,
+      fingerprint: fingerprintOf(value),
+      ...(rotation !== undefined && { rotation }),
     });
   }
 }

@@ -122,7 +122,6 @@ test('a run that is killed at any moment leaves a way to the end, and the next o
   dieBefore();
   await rotate(project, make);
   const acts = dieBefore();
-  console.log(acts);
   expect(acts).toBeGreaterThan(60);
   for (const nth of momentsOf(acts)) {
     const [old, before] = [password(), await contents()];

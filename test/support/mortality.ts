@@ -81,6 +81,6 @@ export function makeRequestsMortal(): () => void {
  * with `GOBOOT_EVERY_MOMENT=1`.
  */
 export function momentsOf(total: number): number[] {
-  const step = process.env.GOBOOT_EVERY_MOMENT ? 1 : Math.max(1, Math.floor(total / 10));
+  const step = process.env.GOBOOT_EVERY_MOMENT ? 1 : Math.max(1, Math.floor(total / 7));
   return Array.from({ length: Math.ceil(total / step) }, (_, index) => 1 + index * step);
 }
