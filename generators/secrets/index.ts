@@ -68,6 +68,7 @@ export default class SecretsGenerator extends PublishingGenerator {
         begun: new Date().toISOString(),
         leaked: this.#request.action === 'rotate' && this.#request.leaked,
         keepOldDays: this.#days(switches.keepOld) ?? 30,
+        ...(this.#request.action === 'unset' && { removes: true }),
       };
       this.#opened = openProject(this.env.cwd, this.textOf(switches.environment), this.connectionFlags());
       const { root, project, environment } = this.#opened;

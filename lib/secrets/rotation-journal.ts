@@ -80,8 +80,9 @@ export class RotationJournal {
     const record = this.#unfinished.get(key);
     switch (entry.event) {
       case 'begun': {
-        const { begun, leaked, keepOldDays } = entry;
-        this.#unfinished.set(key, { ...nameOf(entry), begun, leaked, keepOldDays, ended: [] });
+        const { begun, leaked, keepOldDays, removes } = entry;
+        const settings = { begun, leaked, keepOldDays, ...(removes && { removes }) };
+        this.#unfinished.set(key, { ...nameOf(entry), ...settings, ended: [] });
         break;
       }
       case 'step ended':

@@ -40,6 +40,8 @@ export interface RotationSettings {
   leaked: boolean;
   /** Days that an old value is still accepted where that is for users' sake. */
   keepOldDays: number;
+  /** A secret of the owner's goes, and gets no other value. */
+  removes?: boolean;
 }
 
 /** What a rotation works with. Whatever costs a login is opened when it is first asked for, and only once. */

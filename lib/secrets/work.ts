@@ -233,14 +233,14 @@ export class SecretsWork {
 
   /** What a record is about; undefined where that was a value of the owner's that the vault did not get. */
   async #rotatableOf(
-    { secret, begun }: RotationRecord,
+    { secret, begun, removes }: RotationRecord,
     { name }: Environment,
   ): Promise<RotatableSecret | undefined> {
+    if (removes) return ownSecret(secret, 'unset');
     const known = secretNamed(secret);
     const isOwn = /^[A-Z]/.test(secret);
     if (!isOwn) return known;
     const vault = await openVault(this.#options.projectRoot, name);
-    if (vault.text(ownSecretsVariable, secret) === undefined) return ownSecret(secret, 'unset');
     return changedAt(vault, secret) === begun ? known : undefined;
   }
 }
