@@ -33,25 +33,31 @@ const setting = deploymentSettings.sshKey;
 /** The key with which GitHub deploys a site. */
 export const deployKey: RotatableSecret = {
   name: 'deploy-key',
-  describe: ({ environment }) => ({
-    name: 'deploy-key',
-    kind: 'key pair',
-    purpose: `Lets GitHub deploy ${environment.site}, and do nothing else there.`,
-    places: [
-      { kind: 'GitHub', name: setting.name },
-      { kind: 'host', where: `/home/${deployAccount}/.ssh/authorized_keys` },
-      ...jumpHosts(environment).map((jumpHost) => ({
-        kind: 'host' as const,
-        where: `~/.ssh/authorized_keys of ${describeTarget(jumpHost)}`,
-      })),
-    ],
-    rotation:
-      'The new key is let in beside the old one and has to log in before GitHub gets it; then the old one is taken away.',
-  }),
+  describe({ project, environment }) {
+    // Whoever has published the project has said, or was told, who owns it there.
+    if (project.github.owner === undefined) return undefined;
+    return {
+      name: deployKey.name,
+      kind: 'key pair',
+      purpose: `Lets GitHub deploy ${environment.site}, and do nothing else there.`,
+      places: [
+        { kind: 'GitHub', name: setting.name },
+        { kind: 'host', where: `authorized_keys of ${deployAccount}` },
+        ...jumpHosts(environment).map((jumpHost) => ({
+          kind: 'host' as const,
+          where: `authorized_keys of ${describeTarget(jumpHost)}`,
+        })),
+      ],
+      rotation:
+        'The new key is let in beside the old one and has to log in before GitHub gets it; then the old one is taken away.',
+    };
+  },
   look: (context) =>
-    lookAtGitHub(context, setting, async () =>
-      (await readDeployPublicKeys(context.projectRoot, context.environment.name)).map(keyIdentity),
-    ),
+    lookAtGitHub(context, setting, {
+      secret: deployKey.name,
+      current: async () =>
+        (await readDeployPublicKeys(context.projectRoot, context.environment.name)).map(keyIdentity),
+    }),
   rotation: (context) => deployKeyRotation(context, deployKeyDoors(context)),
   afterLeak: [
     'Whoever had the key could put any commit live. Look at who deployed what, with yo goboot:releases.',
@@ -94,6 +100,11 @@ export async function deployKeyRotation(context: RotationContext, doors: DeployK
       : [check, install, prove, store, remove, refuse, record],
     afterwards: [
       'Push the commit: whoever provisions from an older one lets the old key in and takes the new one away.',
+      ...(leaked && jumpHosts(environment).length > 0
+        ? [
+            'On the jump hosts the new key has the usual options in authorized_keys. Add those that were beside the old one.',
+          ]
+        : []),
       ...(others.length > 0
         ? [`These keys were not made for GitHub, and may deploy as before: ${others.join('; ')}`]
         : []),

@@ -249,12 +249,16 @@ const inWords: Record<GitHubSecretState['agreement'], string | undefined> = {
   missing: 'GitHub (missing)',
 };
 
-/** How a secret on GitHub is, for the list of all secrets. Does not fail: what GitHub does not tell is not known. */
+/**
+ * How a secret on GitHub is, for the list of all secrets. Does not fail: what GitHub does not tell is not known. A project
+ * without an owner was never published.
+ */
 export async function lookAtGitHub(
   { project, projectRoot, environment, openGitHub }: LookContext,
   setting: Pick<DeploymentSetting, 'name'>,
-  current: () => Promise<string[]>,
+  { secret, current }: { secret: string; current: () => Promise<string[]> },
 ): Promise<SecretState> {
+  if (project.github.owner === undefined) return { differences: [], unknown: [] };
   let states: GitHubSecretState[];
   try {
     const github = await openGitHub();
@@ -277,6 +281,7 @@ export async function lookAtGitHub(
     ...(newest && { changedAt: newest }),
     differences: [...new Set(states.flatMap(({ agreement }) => inWords[agreement] ?? []))],
     unknown: states.some(({ agreement }) => agreement === 'unknown') ? ['GitHub'] : [],
+    repair: `rotate it: yo goboot:secrets --rotate ${secret}`,
   };
 }
 

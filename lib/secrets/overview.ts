@@ -43,10 +43,10 @@ export async function lookAtSecrets(
   });
   return Promise.all(
     found.map(async ({ rotatable, secret }) => {
-      const { changedAt = made, differences, unknown, due } = await rotatable.look(context);
+      const { changedAt = made, differences, unknown, due, repair } = await rotatable.look(context);
       const days =
         changedAt === undefined ? undefined : Math.floor((now - Date.parse(changedAt)) / millisecondsPerDay);
-      const recommendation = recommend({ secret, differences, due, days }, { olderThanDays, now });
+      const recommendation = recommend({ secret, differences, repair, due, days }, { olderThanDays, now });
       return {
         ...secret,
         environment: environment.name,
@@ -66,16 +66,18 @@ function recommend(
   {
     secret: { name, kind },
     differences,
+    repair = 'bring it there: yo goboot:deploy --provision',
     due,
     days = 0,
   }: Pick<SecretState, 'differences'> & {
     secret: Secret;
+    repair: SecretState['repair'] | undefined;
     due: SecretState['due'] | undefined;
     days: number | undefined;
   },
   { olderThanDays, now }: { olderThanDays: number; now: number },
 ): string | undefined {
-  if (differences.length > 0) return 'bring it there: yo goboot:deploy --provision';
+  if (differences.length > 0) return repair;
   if (due) return Date.parse(due.at) <= now ? due.what : `from ${due.at.slice(0, 10)} on ${due.what}`;
   if (days < olderThanDays) return undefined;
   return kind === 'own'

@@ -2,10 +2,12 @@ import type { VaultContents } from '../vault.ts';
 import { backupPassword } from './backup-password.ts';
 import { basicAuthPassword } from './basic-auth-password.ts';
 import { brokerPassword } from './broker-password.ts';
+import { deployKey } from './deploy-key-rotation.ts';
 import { ownSecret } from './own-secret.ts';
 import { ownSecretsVariable } from './own-secrets.ts';
 import type { RotatableSecret } from './rotation.ts';
 import { oldSecretKeys, secretKey } from './secret-key.ts';
+import { vaultPassword } from './vault-password-rotation.ts';
 
 /** The secrets that goboot makes, in the order in which they are rotated. */
 export const generatedSecrets: readonly RotatableSecret[] = [
@@ -13,6 +15,8 @@ export const generatedSecrets: readonly RotatableSecret[] = [
   brokerPassword,
   basicAuthPassword,
   backupPassword,
+  deployKey,
+  vaultPassword,
 ];
 
 /** Everything that an environment may have, in the order of the table. */

@@ -84,6 +84,8 @@ export interface SecretState {
   differences: string[];
   /** Places that nobody could look at, in words. */
   unknown: string[];
+  /** What brings the same value to all places; provisioning unless given. */
+  repair?: string;
   /** When something is to be done with it, ISO 8601, and what. */
   due?: { at: string; what: string };
 }
@@ -96,6 +98,8 @@ export interface RotatableSecret {
   describe(context: { project: Project; environment: Environment; vault: VaultContents }): Secret | undefined;
   /** How it is now. Never changes anything. */
   look(context: LookContext): Promise<SecretState>;
+  /** Whether it can be rotated while no host answers. */
+  worksWithoutHost?: boolean;
   /** The steps. Throws a GobootError where it cannot be rotated. Must not change anything itself. */
   rotation(context: RotationContext): Promise<Rotation>;
   /** What to look at when it has leaked, besides rotating it: sentences. */

@@ -2,36 +2,59 @@ import { GobootError, toGobootError } from '../errors.ts';
 import { commit, uncommittedPaths } from '../git.ts';
 import { deploymentSettings } from '../github/deployment-settings.ts';
 import { projectPaths } from '../paths.ts';
+import { run } from '../process.ts';
 import { randomSecret } from '../vault.ts';
 import { findProjectOnGitHub, lookAtGitHub, OwnWrites, writeWhereHeld } from './github-secrets.ts';
 import type { RotatableSecret, Rotation, RotationContext, RotationStep } from './rotation.ts';
 import { VaultRekeying } from './vault-rekeying.ts';
 
 const setting = deploymentSettings.vaultPassword;
+const commitMessage = 'Rotate the password of the vaults';
 
 /** The password that opens the vaults of all environments. */
 export const vaultPassword: RotatableSecret = {
   name: 'vault-password',
-  describe: () => ({
+  describe: ({ project }) => ({
     name: vaultPassword.name,
     kind: 'vault password',
     purpose: 'Opens the vaults of all environments, which hold every other secret.',
     places: [
       { kind: 'computer', path: projectPaths.vaultPassword },
-      { kind: 'GitHub', name: setting.name },
+      ...(project.github.owner === undefined ? [] : [{ kind: 'GitHub' as const, name: setting.name }]),
     ],
     rotation:
       'Every vault is encrypted anew beside the old one, and opened for a try, before all of them are replaced.',
     shared: true,
   }),
-  look: (context) =>
-    lookAtGitHub(context, setting, async () => [await VaultRekeying.password(context.projectRoot)]),
+  async look(context) {
+    const rotated = await lastRotation(context.projectRoot);
+    return {
+      ...(rotated !== undefined && { changedAt: rotated }),
+      ...(await lookAtGitHub(context, setting, {
+        secret: vaultPassword.name,
+        current: async () => [await VaultRekeying.password(context.projectRoot)],
+      })),
+    };
+  },
+  worksWithoutHost: true,
   rotation: vaultPasswordRotation,
   afterLeak: [
     'The vaults of older commits open with the old password for ever: rotate everything that is in them, in every environment.',
     'Whoever has the old password and a copy of the repository can read all of that now.',
   ],
 };
+
+/** When the password was rotated last, ISO 8601; undefined where it never was. */
+async function lastRotation(projectRoot: string): Promise<string | undefined> {
+  const { stdout } = await run(
+    'git',
+    ['log', '-1', '--format=%cI', '--fixed-strings', `--grep=${commitMessage}`],
+    {
+      cwd: projectRoot,
+    },
+  );
+  return stdout.trim() ? new Date(stdout.trim()).toISOString() : undefined;
+}
 
 /** The rotation of the password of the vaults. Throws a GobootError where this computer does not have it. */
 async function vaultPasswordRotation(context: RotationContext): Promise<Rotation> {
@@ -116,7 +139,7 @@ async function commitVaults(
   rekeying: VaultRekeying,
 ): Promise<void> {
   await commit(projectRoot, {
-    message: 'Rotate the password of the vaults',
+    message: commitMessage,
     paths: await rekeying.trackedFiles(),
     identity: { name: project.authorName, email: project.authorEmail },
   });

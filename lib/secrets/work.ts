@@ -122,7 +122,7 @@ export class SecretsWork {
     { needsSite }: { needsSite: boolean },
   ): Promise<PreparedRotation> {
     // Whoever does not get in there should hear of it before anything is changed.
-    const isLive = await this.#isLive(environment);
+    const isLive = rotatable.worksWithoutHost || (await this.#isLive(environment));
     if (needsSite && !isLive) {
       throw new GobootError(`Nothing is live in ${environment.name}: there is nothing to rotate yet`, {
         remedy: `Deploy it first: yo goboot:deploy --environment ${environment.name}`,
