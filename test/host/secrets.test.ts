@@ -217,6 +217,7 @@ test('every secret gets another value under load: no request, task or session is
     'secret-key of production',
     'broker-password of production',
     'backup-password of production',
+    'vault-password',
   ]);
   expect(await visitAdmin()).toBe(200);
   expect(await readsWhatWasSigned()).toBe(true);

@@ -20,7 +20,7 @@ async function look(project: SecretsProject, { olderThan, now }: { olderThan?: n
 test('a secret is as old as its last rotation, and before the first one as its vault', async () => {
   const project = await SecretsProject.create();
   const soon = new Date(Date.now() + 100 * 24 * 60 * 60 * 1000).toISOString();
-  await project.rotate(secretKey, { begun: new Date(Date.now() + 90 * 24 * 60 * 60 * 1000).toISOString() });
+  await project.rotate(secretKey, { begun: new Date(Date.now() + 89.5 * 24 * 60 * 60 * 1000).toISOString() });
   const found = await look(project, { now: soon, olderThan: 50 });
   expect(found.map(({ name, days, recommendation }) => [name, days, recommendation])).toEqual([
     ['secret-key', 10, undefined],
