@@ -28,7 +28,7 @@ def main():
             found[name] = hmac.digest(key, value.encode(errors="surrogateescape"), hashlib.sha256).hex()
             parts = re.match(r"[\w+.-]+://([^/@:]*):([^/@]*)@", value)
             if parts:
-                for part, text in zip(("user", "password"), parts.groups()):
+                for part, text in zip(("user", "password"), parts.groups(), strict=True):
                     text = urllib.parse.unquote(text).encode()
                     found[f"{name}:{part}"] = hmac.digest(key, text, hashlib.sha256).hex()
         return found

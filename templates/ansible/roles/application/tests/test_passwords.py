@@ -21,7 +21,7 @@ class PasswordTest(unittest.TestCase):
         directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, directory)
         self.places = []
-        for name, template in zip(("first", "second"), templates(OLD)):
+        for name, template in zip(("first", "second"), templates(OLD), strict=True):
             shutil.copytree(template, directory / name)
             self.places.append(str(directory / name))
 

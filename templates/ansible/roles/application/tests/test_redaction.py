@@ -29,8 +29,13 @@ class SecretTest(unittest.TestCase):
 
     def test_own_secrets_whatever_they_are_called(self):
         own = 'SENTRY_DSN="https://abc@sentry.example/1"\nCERTIFICATE="first line\nsecond \\"line\\""\n'
-        found = secret_values(f"{self.ENVIRONMENT}\nLOG_LEVEL=\"WARNING\"\n{OWN_SECRETS} And so on.\n{own}")
-        for value in ("https://abc@sentry.example/1", "first line", 'second "line"', 'first line\nsecond "line"'):
+        found = secret_values(f'{self.ENVIRONMENT}\nLOG_LEVEL="WARNING"\n{OWN_SECRETS} And so on.\n{own}')
+        for value in (
+            "https://abc@sentry.example/1",
+            "first line",
+            'second "line"',
+            'first line\nsecond "line"',
+        ):
             self.assertIn(value, found)
         self.assertNotIn("WARNING", found)
 
