@@ -7,7 +7,7 @@ import {
   removeDeployPublicKey,
 } from '../ansible/deploy-public-keys.ts';
 import { provisionFingerprint } from '../deploy/fingerprint.ts';
-import { GobootError } from '../errors.ts';
+import { GobootError, toGobootError } from '../errors.ts';
 import { commit, uncommittedPaths } from '../git.ts';
 import { deployAccount, deploymentSettings } from '../github/deployment-settings.ts';
 import { isGitHubFailure } from '../github/errors.ts';
@@ -69,7 +69,7 @@ export const deployKey: RotatableSecret = {
 
 /** The rotation of the deploy key of an environment. Throws a GobootError where GitHub holds none. */
 export async function deployKeyRotation(context: RotationContext, doors: DeployKeyDoors): Promise<Rotation> {
-  const { projectRoot, project, environment, leaked } = context;
+  const { projectRoot, environment, leaked } = context;
   if (!existsSync(join(projectRoot, projectPaths.ansible, deployKeysPlaybook))) {
     throw new GobootError(
       `${projectPaths.ansible}/${deployKeysPlaybook} is missing: the project is of an earlier goboot`,
@@ -78,16 +78,7 @@ export async function deployKeyRotation(context: RotationContext, doors: DeployK
       },
     );
   }
-  const github = await context.openGitHub();
-  const onGitHub = github && (await findProjectOnGitHub(github, project));
-  if (!onGitHub) {
-    throw new GobootError(
-      'The deploy key cannot be rotated without GitHub, which alone holds its private half',
-      {
-        remedy: 'Publish the project first: yo goboot:github',
-      },
-    );
-  }
+  const onGitHub = await findOnGitHub(context);
   const change = new DeployKeyChange(context, onGitHub, doors);
   const { check, install, prove, store, remove, refuse, record } = change.steps();
   const revoke = { ...remove, name: 'revoke', run: () => change.revoke() };
@@ -95,10 +86,13 @@ export async function deployKeyRotation(context: RotationContext, doors: DeployK
   return {
     secret: deployKey.name,
     environment: environment.name,
-    steps: leaked
-      ? [check, revoke, refuse, install, prove, store, remove, record].map(withoutUndo)
-      : [check, install, prove, store, remove, refuse, record],
+    steps: !leaked
+      ? [check, install, prove, store, remove, refuse, record]
+      : onGitHub
+        ? [check, revoke, refuse, install, prove, store, remove, record].map(withoutUndo)
+        : [check, revoke, refuse, record].map(withoutUndo),
     afterwards: [
+      ...(onGitHub ? [] : ['GitHub cannot deploy until it has a new key: yo goboot:github']),
       'Push the commit: whoever provisions from an older one lets the old key in and takes the new one away.',
       ...(leaked && jumpHosts(environment).length > 0
         ? [
@@ -112,6 +106,33 @@ export async function deployKeyRotation(context: RotationContext, doors: DeployK
   };
 }
 
+/** The project on GitHub; undefined where a leaked key is to be refused without. Throws a GobootError. */
+async function findOnGitHub({
+  openGitHub,
+  project,
+  leaked,
+}: RotationContext): Promise<ProjectOnGitHub | undefined> {
+  try {
+    const github = await openGitHub();
+    const onGitHub = github && (await findProjectOnGitHub(github, project));
+    if (onGitHub || leaked) return onGitHub;
+  } catch (error) {
+    const { message, remedy, code } = toGobootError(error);
+    if (!leaked) throw error;
+    throw new GobootError(message, {
+      exitCode: code,
+      remedy: `${remedy ? `${remedy}\n  ` : ''}To refuse the old key now, and give GitHub a new one later: yo goboot:secrets --leaked deploy-key --skip-github`,
+      cause: error,
+    });
+  }
+  throw new GobootError(
+    'The deploy key cannot be rotated without GitHub, which alone holds its private half',
+    {
+      remedy: 'Publish the project first: yo goboot:github',
+    },
+  );
+}
+
 /** What was refused because it had leaked is never let in again. */
 function withoutUndo({ undo: _, ...step }: RotationStep): RotationStep {
   return step;
@@ -120,7 +141,7 @@ function withoutUndo({ undo: _, ...step }: RotationStep): RotationStep {
 /** The steps of one rotation, and what they know of each other within one run. */
 class DeployKeyChange {
   readonly #context: RotationContext;
-  readonly #onGitHub: ProjectOnGitHub;
+  readonly #onGitHub: ProjectOnGitHub | undefined;
   readonly #doors: DeployKeyDoors;
   readonly #states: DeployKeyStates;
   readonly #writes: OwnWrites;
@@ -128,7 +149,7 @@ class DeployKeyChange {
   #pair: KeyPair | undefined;
   #isProven = false;
 
-  constructor(context: RotationContext, onGitHub: ProjectOnGitHub, doors: DeployKeyDoors) {
+  constructor(context: RotationContext, onGitHub: ProjectOnGitHub | undefined, doors: DeployKeyDoors) {
     const { projectRoot, environment, begun } = context;
     this.#context = context;
     this.#onGitHub = onGitHub;
@@ -195,8 +216,10 @@ class DeployKeyChange {
           'Commit them, or put them aside with git stash: the new deploy key is committed in that file.',
       });
     }
-    const held = await placesHolding(this.#onGitHub, environment, setting);
-    if (held.length === 0) throw notOnGitHub(this.#onGitHub, environment, setting);
+    if (this.#onGitHub) {
+      const held = await placesHolding(this.#onGitHub, environment, setting);
+      if (held.length === 0) throw notOnGitHub(this.#onGitHub, environment, setting);
+    }
     await this.#doors.check();
   }
 
@@ -255,17 +278,18 @@ class DeployKeyChange {
     if (this.#given) return;
     await this.#prove();
     const { environment, begun } = this.#context;
+    const onGitHub = this.#onGitHub as ProjectOnGitHub;
     const { privateKey, publicKey } = this.#pair as KeyPair;
     await this.#states.note([publicKey], 'sent');
     try {
-      const held = await writeWhereHeld(this.#onGitHub, this.#writes, {
+      const held = await writeWhereHeld(onGitHub, this.#writes, {
         environment,
         setting,
         value: privateKey,
         known: keyIdentity(publicKey),
         rotation: begun,
       });
-      if (held.length === 0) throw notOnGitHub(this.#onGitHub, environment, setting);
+      if (held.length === 0) throw notOnGitHub(onGitHub, environment, setting);
     } catch (error) {
       // Of one that was refused for certain it is known that GitHub does not have it.
       if (!isGitHubFailure(error) || !error.lostAnswer) await this.#states.note([publicKey], 'let in');

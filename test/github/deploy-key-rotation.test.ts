@@ -16,6 +16,7 @@ import { sampleCommandLines } from '../support/command-lines.ts';
 import { useGitHub } from '../support/github/clients.ts';
 import { git } from '../support/local-project.ts';
 import { dieBefore, killBefore, makeRequestsMortal, momentsOf, mortal } from '../support/mortality.ts';
+import { runPublication } from '../support/publication.ts';
 import { PublishedProject } from '../support/published-project.ts';
 import { endedSteps, look, resume, rotate } from '../support/rotations.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -232,6 +233,27 @@ describe('a run that is killed at any moment', () => {
       await expectRotated(old);
     }
   }, 300_000);
+});
+
+test('a leaked key is refused without GitHub, too, which gets a new one when the project is published again', async () => {
+  const old = await currentKey();
+  const without = { ...project, root: project.root, openGitHub: async () => undefined };
+  const { afterwards } = await rotate(without, make, { leaked: true });
+  expect([doors.host, doors.jumpHost].some((text) => hasAuthorizedKey(text, old))).toBe(false);
+  expect(await inventory()).toEqual([]);
+  expect(afterwards?.[0]).toContain('yo goboot:github');
+  const [production] = project.environments;
+  const token = server().token('classic', 'pro-user');
+  await runPublication({ server: server(), root: project.root, token, environment: production });
+  expect(publicKeyOf(onGitHub())).toBe(await currentKey());
+
+  server().fail({
+    method: 'GET',
+    path: /^\/repos\/pro-user\/shop$/,
+    with: 500,
+    times: Number.POSITIVE_INFINITY,
+  });
+  expect(await errorOf(rotate(project, make, { leaked: true }))).toContain('--skip-github');
 });
 
 describe('what fails', () => {

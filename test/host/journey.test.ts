@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
 import { projectPaths } from '../../lib/paths.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
+import { publicKeyOf } from '../../lib/ssh/key-pair.ts';
 import { dispatch } from '../support/actions/events.ts';
 import { repositoryOn } from '../support/actions/github-repository.ts';
 import { gitIn } from '../support/actions/repository.ts';
@@ -236,8 +237,8 @@ test('a release that does not start leaves the old one live and says why', async
   await git(place, 'revert', '--no-edit', 'HEAD');
 });
 
-test('the deploy workflow releases with what GitHub holds, whose key can do nothing else', async () => {
-  await commitChange('README.md', (text) => `${text}\n`);
+/** Lets the deploy workflow release the current commit with what GitHub holds. */
+async function deployByWorkflow(): Promise<void> {
   const runner = mkdtempSync(join(tmpdir(), 'runner-'));
   onTestFinished(() => rmSync(runner, { recursive: true, force: true }));
   const repository = repositoryOn(github, 'pro-user/shop');
@@ -255,30 +256,117 @@ test('the deploy workflow releases with what GitHub holds, whose key can do noth
   expect(run.leaks).toEqual([]);
   expect(run.summary).toContain('**deployed**');
   expect((await health()).release).toContain((await git(place, 'rev-parse', '--short=8', 'HEAD')).trim());
+}
 
-  const { secrets } = onGitHub();
+/** The words of a login at a machine with a private key and no other. */
+function loginWith(privateKey: string, target: string): string[] {
   const key = join(place.user.home, 'deploy-key');
-  writeFileSync(key, secrets.DEPLOY_SSH_KEY as string, { mode: 0o600 });
+  writeFileSync(key, privateKey, { mode: 0o600 });
   giveTo(place.user, key);
-  const login = [
+  return [
     ...['ssh', '-F', 'none', '-i', key, '-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes'],
-    // One connection for all: the firewall limits how many new ones may come.
-    ...[
-      '-o',
-      'ControlMaster=auto',
-      '-o',
-      `ControlPath=${join(place.temporary, 'm')}`,
-      '-o',
-      'ControlPersist=20',
-    ],
-    ...['-o', `UserKnownHostsFile=${host.knownHostsFileFor(place)}`, `deploy@${host.address}`],
+    ...['-o', `UserKnownHostsFile=${join(place.cwd, 'shop', projectPaths.knownHosts)}`, target],
   ];
+}
+
+test('the deploy workflow releases with what GitHub holds, whose key can do nothing else', async () => {
+  await commitChange('README.md', (text) => `${text}\n`);
+  await deployByWorkflow();
+  const { DEPLOY_SSH_KEY: key = '' } = onGitHub().secrets;
+  const [program = '', ...words] = loginWith(key, `deploy@${host.address}`);
+  // One connection for all: the firewall limits how many new ones may come.
+  const socket = `ControlPath=${join(place.temporary, 'm')}`;
+  const login = [program, '-o', 'ControlMaster=auto', '-o', socket, '-o', 'ControlPersist=20', ...words];
   expect(await place.run([...login, 'status'])).toMatchObject({ exitCode: 0 });
   for (const command of ['id', 'manage -- shell', 'status; id']) {
     const attempt = await place.run([...login, command]);
     expect(attempt.exitCode, command).toBe(2);
     expect(attempt.stderr).toContain('this account runs only');
   }
+});
+
+/** Rotates a secret, and returns what the run has printed. */
+async function rotate(...words: string[]): Promise<string> {
+  const stopSampling = sampleCommandLines();
+  const token = github.token('classic', 'pro-user');
+  const { exitCode, output } = await yo(['goboot:secrets', '--yes', ...words], 'shop', place, {
+    GH_TOKEN: token,
+  });
+  expect(exitCode, output).toBe(0);
+  expect(await git(place, 'status', '--porcelain')).toBe('');
+  // The host needs no provisioning for what was changed.
+  const recorded = await onHost(`cat /etc/${site}/provisioned`);
+  const files = ['provision.yml', 'group_vars', 'plugins', 'roles', 'inventory/production'];
+  const listing = await git(place, '-C', '.ansible', 'ls-files', '-s', '--', ...files);
+  const hash = await runOrThrow('git', ['hash-object', '--stdin'], { input: listing, failure: 'No hash' });
+  expect(recorded).toBe(hash.stdout.trim());
+  return `${[...(await stopSampling())].join('\n')}\n${output}`;
+}
+
+test('GitHub deploys with a new deploy key after a rotation, and the old one is refused', async () => {
+  const { DEPLOY_SSH_KEY: old = '' } = onGitHub().secrets;
+  expect(await place.run([...loginWith(old, `deploy@${host.address}`), 'list'])).toMatchObject({
+    exitCode: 0,
+  });
+  const told = await rotate('--rotate', 'deploy-key');
+  const { DEPLOY_SSH_KEY: key = '' } = onGitHub().secrets;
+  expect(key).not.toBe(old);
+  expect(told.includes(key.split('\n')[1] as string)).toBe(false);
+  const refused = await place.run([...loginWith(old, `deploy@${host.address}`), 'list']);
+  expect(refused).toMatchObject({ exitCode: 255, stderr: expect.stringContaining('Permission denied') });
+  await deployByWorkflow();
+});
+
+test('behind a jump host the deploy key is rotated there, too, also when it has leaked', async () => {
+  const jump = await startTestHost(session, 'journey-jump');
+  const { DEPLOY_SSH_KEY: old = '' } = onGitHub().secrets;
+  const line = `restrict,port-forwarding,permitopen="${host.address}:22",command="false" ${publicKeyOf(old)}`;
+  await jump.rootShell('cat >> ~admin/.ssh/authorized_keys', `${line}\n`);
+  const settings = {
+    jumpHost: jump.address,
+    jumpUser: 'admin',
+    jumpPort: 22,
+    jumpKeyFile: jump.keyFileFor(place),
+  };
+  await commitChange('.yo-rc.json', (text) => {
+    const stored = JSON.parse(text);
+    Object.assign(stored['generator-goboot'].environments.production, settings);
+    return JSON.stringify(stored, null, 2);
+  });
+  await commitChange(projectPaths.knownHosts, (text) => `${text}${jump.knownHostsLine}\n`);
+
+  await rotate('--rotate', 'deploy-key');
+  const { DEPLOY_SSH_KEY: second = '' } = onGitHub().secrets;
+  await rotate('--leaked', 'deploy-key');
+  const { DEPLOY_SSH_KEY: third = '' } = onGitHub().secrets;
+  const keys = (await jump.rootShell('cat ~admin/.ssh/authorized_keys')).stdout;
+  expect(keys).toContain(line.replace(publicKeyOf(old), publicKeyOf(third)));
+  for (const refused of [old, second]) {
+    expect(keys).not.toContain(publicKeyOf(refused).split(' ')[1]);
+    for (const target of [`deploy@${host.address}`, `admin@${jump.address}`]) {
+      const { exitCode, stderr } = await place.run([...loginWith(refused, target), 'list']);
+      expect({ exitCode, stderr }).toMatchObject({
+        exitCode: 255,
+        stderr: expect.stringContaining('Permission denied'),
+      });
+    }
+  }
+  await git(place, 'revert', '--no-edit', 'HEAD~4..HEAD~2');
+  await jump.stop();
+});
+
+test('the password of the vault is rotated, and the old one opens nothing', async () => {
+  const file = join(place.cwd, 'shop', projectPaths.vaultPassword);
+  const [old, variables] = [readFileSync(file, 'utf8').trim(), await vaultVariables(place)];
+  const told = await rotate('--rotate', 'vault-password');
+  const password = readFileSync(file, 'utf8').trim();
+  expect(password).not.toBe(old);
+  expect(onGitHub().secrets.ANSIBLE_VAULT_PASSWORD).toBe(password);
+  expect(await vaultVariables(place)).toEqual(variables);
+  for (const secret of [old, password]) expect(told.includes(secret)).toBe(false);
+  writeFileSync(file, `${old}\n`);
+  await expect(vaultVariables(place)).rejects.toThrow(/Decryption failed/);
+  writeFileSync(file, `${password}\n`);
 });
 
 test('a colleague with a clone, the vault password and a key of their own runs every command', async () => {
