@@ -18,7 +18,7 @@ import { git } from '../support/local-project.ts';
 import { dieBefore, killBefore, makeRequestsMortal, momentsOf, mortal } from '../support/mortality.ts';
 import { runPublication } from '../support/publication.ts';
 import { PublishedProject } from '../support/published-project.ts';
-import { endedSteps, look, resume, rotate } from '../support/rotations.ts';
+import { endedSteps, errorOf, look, resume, rotate } from '../support/rotations.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 vi.mock('node:fs/promises', async (original) =>
@@ -108,15 +108,6 @@ async function expectRotated(old: string): Promise<void> {
 }
 
 const currentKey = async () => (await inventory())[0] as string;
-
-async function errorOf(action: Promise<unknown>): Promise<string> {
-  const error = await action.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(GobootError);
-  return `${(error as GobootError).message}\n${(error as GobootError).remedy}`;
-}
 
 test('a new key takes the place of the old one in the project, on GitHub and at every door', async () => {
   const old = await currentKey();

@@ -11,7 +11,7 @@ import { useGitHub } from '../support/github/clients.ts';
 import { git } from '../support/local-project.ts';
 import { dieBefore, killBefore, makeRequestsMortal, momentsOf } from '../support/mortality.ts';
 import { PublishedProject } from '../support/published-project.ts';
-import { look, resume, rotate } from '../support/rotations.ts';
+import { errorOf, look, resume, rotate } from '../support/rotations.ts';
 
 vi.mock('node:fs/promises', async (original) =>
   (await import('../support/mortality.ts')).mortalFiles(await original()),
@@ -74,15 +74,6 @@ const inlineValue = () =>
     .filter((line) => line.startsWith('  '))
     .map((line) => line.trim())
     .join('\n');
-
-async function errorOf(action: Promise<unknown>): Promise<string> {
-  const error = await action.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(GobootError);
-  return `${(error as GobootError).message}\n${(error as GobootError).remedy}`;
-}
 
 test('every vault, GitHub and the file on this computer get a new password, and the old one opens nothing', async () => {
   const [old, before] = [password(), await contents()];

@@ -102,3 +102,13 @@ export function look(bench: RotationBench, secret: RotatableSecret, environment 
     host: undefined,
   });
 }
+
+/** What a user reads of a failure: the message, and below it the remedy. Throws where there is none, or a stack trace. */
+export async function errorOf(action: Promise<unknown>): Promise<string> {
+  const error = await action.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof GobootError)) throw new Error(`expected a GobootError, got ${error}`);
+  return `${error.message}\n${error.remedy}`;
+}
