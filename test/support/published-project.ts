@@ -30,7 +30,7 @@ export class PublishedProject implements RotationBench {
     this.root = root;
     this.project = {
       ...sampleProject(projectName),
-      github: { visibility: 'private', apiUrl: server.url, owner },
+      github: { ...sampleProject(projectName).github, apiUrl: server.url, owner },
     };
     this.openGitHub = async () => github;
   }
