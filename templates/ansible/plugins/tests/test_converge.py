@@ -1,12 +1,18 @@
 """What `converge` does to files. Units need a host with systemd: each provisioning uses them."""
 
+import contextlib
 import grp
+import io
+import json
 import os
 import pwd
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
+
+from ansible.module_utils import basic
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "modules"))
 
@@ -27,6 +33,21 @@ class ConvergeTest(unittest.TestCase):
         outcome = converge.Outcome(check_mode)
         converge.converge({"files": wanted, "check": check, "units": []}, outcome)
         return outcome
+
+    def test_tells_the_journal_of_the_host_nothing(self):
+        mine = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
+        file = {**mine, "path": str(self.path), "secret_content": 'PASSWORD="of several\nlines"\n'}
+        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"files": [file], "_ansible_no_log": False}})
+        with (
+            mock.patch.object(basic, "_ANSIBLE_ARGS", arguments.encode()),
+            mock.patch.object(basic, "_ANSIBLE_PROFILE", "legacy", create=True),
+            mock.patch.object(basic.AnsibleModule, "log") as log,
+            contextlib.redirect_stdout(io.StringIO()),
+            self.assertRaises(SystemExit) as ended,
+        ):
+            converge.main()
+        self.assertEqual((ended.exception.code, log.call_args_list), (0, []))
+        self.assertIn("several", self.path.read_text())
 
     def test_writes_a_file_once(self):
         self.assertEqual(self.converge({"content": "a\n"}).actions, [f"write {self.path}"])
