@@ -205,7 +205,7 @@ describe('a run that is killed at any moment', () => {
       if ((await resume(project, make)) === 0) await rotate(project, make);
       await expectRotated(old);
     }
-  }, 300_000);
+  }, 900_000);
 
   test('lets a leaked key in no more once that was refused', async () => {
     dieBefore();
@@ -223,7 +223,7 @@ describe('a run that is killed at any moment', () => {
       doors.jumpHost = doors.jumpHost.replace(/^usual/, 'restrict');
       await expectRotated(old);
     }
-  }, 300_000);
+  }, 900_000);
 });
 
 test('a leaked key is refused without GitHub, too, which gets a new one when the project is published again', async () => {

@@ -126,7 +126,7 @@ test('a run that is killed at any moment leaves a way to the end, and the next o
     if ((await resume(project, make)) === 0) await rotate(project, make);
     await expectRotated(old, before);
   }
-}, 300_000);
+}, 900_000);
 
 test('what GitHub refuses is taken back: files, password and GitHub are to the byte as they were', async () => {
   const files = () => [...vaults, inlineFile, projectPaths.vaultPassword].map(read);
