@@ -297,8 +297,9 @@ async function rotate(...words: string[]): Promise<string> {
   // The host needs no provisioning for what was changed.
   const recorded = await onHost(`cat /etc/${site}/provisioned`);
   const files = ['provision.yml', 'group_vars', 'plugins', 'roles', 'inventory/production'];
-  const listing = await git(place, '-C', '.ansible', 'ls-files', '-s', '--', ...files);
-  const hash = await runOrThrow('git', ['hash-object', '--stdin'], { input: listing, failure: 'No hash' });
+  const listing = (await git(place, '-C', '.ansible', 'ls-files', '-s', '--', ...files)).trimEnd();
+  const input = `${listing}\n`;
+  const hash = await runOrThrow('git', ['hash-object', '--stdin'], { input, failure: 'No hash' });
   expect(recorded).toBe(hash.stdout.trim());
   return `${[...(await stopSampling())].join('\n')}\n${output}`;
 }
