@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { fetchLivePage } from '../../lib/deploy/live.ts';
 import { projectPaths } from '../../lib/paths.ts';
+import { runOrThrow } from '../../lib/process.ts';
 import { openRehearsal, type Rehearsal } from '../../lib/rehearsal/rehearsal.ts';
 import { publicKeyOf } from '../../lib/ssh/key-pair.ts';
 import { dispatch } from '../support/actions/events.ts';
