@@ -13,8 +13,8 @@ import { projectPaths } from './paths.ts';
 import type { Environment, Project } from './project.ts';
 import { switches } from './questions.ts';
 import type { OpenedProject } from './settings-file.ts';
-import { describeTarget } from './ssh/connection.ts';
 import { knownHostsFor } from './ssh/known-hosts.ts';
+import { describeTarget } from './ssh/target.ts';
 import type { TrustedHost } from './trust.ts';
 
 /** What the commands that create things on GitHub have in common. */

@@ -3,6 +3,7 @@ import { type HostFacts, type HostFactsDepth, readHostFacts } from './preflight/
 import { type Environment, jumpHosts } from './project.ts';
 import { openConnection, type SshConnection } from './ssh/connection.ts';
 import { fingerprints, knownHostsFor } from './ssh/known-hosts.ts';
+import { otherFileRemedy } from './ssh/login-failure.ts';
 import { quoted } from './validate.ts';
 
 /** A connection to a host, the keys that identify it, and what it says of itself. */
@@ -26,21 +27,22 @@ export interface HostKeySources {
   own: string;
 }
 
+/** The keys of the machines on the way, and the file that they are in unless it is the project's. */
 async function knownKeys(
   environment: Environment,
   { committed, given, own }: HostKeySources,
-): Promise<string> {
+): Promise<{ keys: string; file?: string }> {
   const keys = await knownHostsFor(environment, committed);
-  if (keys) return keys;
+  if (keys) return { keys };
   if (given) {
     const givenKeys = await knownHostsFor(environment, given);
-    if (givenKeys) return givenKeys;
+    if (givenKeys) return { keys: givenKeys, file: given };
     throw new GobootError(`The known_hosts file ${quoted(given)} has no key for every host on the way`, {
       exitCode: exitCodes.preflight,
       remedy: `Add the key of ${[...jumpHosts(environment), environment.host].map(({ address }) => address).join(' and ')}.`,
     });
   }
-  return knownHostsFor(environment, own);
+  return { keys: await knownHostsFor(environment, own), file: own };
 }
 
 /**
@@ -57,8 +59,10 @@ export async function connectToHost(
   depth: HostFactsDepth = 'short',
   onConnecting: (connection: SshConnection) => void = () => {},
 ): Promise<TrustedHost> {
-  const known = await knownKeys(environment, sources);
-  const connection = await openConnection(environment, known);
+  const { keys: known, file } = await knownKeys(environment, sources);
+  const connection = await openConnection(environment, known, {
+    ...(file && { changedKeyRemedy: (target) => otherFileRemedy(file, target) }),
+  });
   onConnecting(connection);
   const jumpLogin = depth === 'full' ? connection.tryJump() : Promise.resolve();
   // One after the other: servers lock out whoever fails to log in several times, and two logins at once would each

@@ -11,7 +11,7 @@ import { connectToSite } from '../../lib/preflight/run.ts';
 import { connectionSwitches, switches } from '../../lib/questions.ts';
 import { type OpenedProject, openProject } from '../../lib/settings-file.ts';
 import type { SshConnection } from '../../lib/ssh/connection.ts';
-import { describeTarget } from '../../lib/ssh/connection.ts';
+import { describeTarget } from '../../lib/ssh/target.ts';
 import { runStep } from '../../lib/terminal/reporter.ts';
 
 const definition = {

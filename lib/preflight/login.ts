@@ -1,5 +1,5 @@
 import { jumpHosts } from '../project.ts';
-import { describeTarget } from '../ssh/connection.ts';
+import { describeTarget } from '../ssh/target.ts';
 import type { Check } from './check.ts';
 import { notReached, requiredFacts } from './host-check.ts';
 

@@ -10,6 +10,8 @@ import { GobootError } from '../errors.ts';
 import { type RunResult, run } from '../process.ts';
 import { type Environment, jumpHosts, type SshTarget } from '../project.ts';
 import { jumpAliases, sshConfiguration } from './configuration.ts';
+import { type LoginContext, leavesFingerprintOut, loginFailure } from './login-failure.ts';
+import { describeTarget } from './target.ts';
 
 const connectTimeoutSeconds = 10;
 const commandTimeout = 60_000;
@@ -39,6 +41,11 @@ export interface SshConnection {
    */
   stream(command: string, options: StreamOptions): Promise<StreamResult>;
   /**
+   * Runs a shell command on the site's host, and hands over what it prints as a stream of bytes, which must be read.
+   * `done` never rejects: a connection that fails or breaks is told in the result.
+   */
+  pipe(command: string, input?: Readable): { output: Readable; done: Promise<StreamResult> };
+  /**
    * Runs a shell command on the site's host with the terminal and the streams of this program, and returns its exit
    * status; 255 is that of ssh itself, which has said why by then.
    */
@@ -58,6 +65,11 @@ export interface SshConnection {
   close(): Promise<void>;
 }
 
+export interface ConnectionOptions extends Pick<LoginContext, 'changedKeyRemedy'> {
+  /** Whether the key of a machine that is not among the known ones is accepted; only where none is known unless given. */
+  hostKeyChecking?: 'yes' | 'accept-new';
+}
+
 /**
  * Prepares connections to the host of an environment with nothing but what the project says: the user's own ssh
  * configuration plays no part, so that what works here works in the workflow and for a colleague.
@@ -65,7 +77,11 @@ export interface SshConnection {
  * With known host keys every other key is refused; without any, the key that the host shows is accepted and can be
  * read from `knownHosts`.
  */
-export async function openConnection(environment: Environment, knownHosts: string): Promise<SshConnection> {
+export async function openConnection(
+  environment: Environment,
+  knownHosts: string,
+  { changedKeyRemedy, hostKeyChecking = knownHosts.trim() ? 'yes' : 'accept-new' }: ConnectionOptions = {},
+): Promise<SshConnection> {
   const directory = await mkdtemp(join(tmpdir(), 'goboot-ssh-'));
   const configurationFile = join(directory, 'config');
   const knownHostsFile = join(directory, 'known_hosts');
@@ -74,7 +90,7 @@ export async function openConnection(environment: Environment, knownHosts: strin
     configurationFile,
     sshConfiguration([environment], {
       knownHostsFile,
-      hostKeyChecking: knownHosts.trim() ? 'yes' : 'accept-new',
+      hostKeyChecking,
     }),
     { mode: 0o600 },
   );
@@ -96,13 +112,20 @@ export async function openConnection(environment: Environment, knownHosts: strin
           remedy: 'What had begun on the server goes on there by itself. Run the same command again.',
         }),
     });
+  const context = { environment, knownHosts, ...(changedKeyRemedy && { changedKeyRemedy }) };
+  /** Asks once more where ssh would tell more. */
+  const failure = async (
+    stderr: string,
+    again: (options: string[]) => Promise<RunResult>,
+    tried?: SshTarget,
+  ) => loginFailure(leavesFingerprintOut(stderr) ? (await again(['-v'])).stderr : stderr, context, tried);
   return {
     async execute(command, input = '') {
       const result = await ssh(sharing, command, input);
       if (result.exitCode !== lostConnection) return result;
       // A shared connection keeps to itself what the jump host said.
       const reason = environment.jump ? await ssh([], 'true', '') : result;
-      throw connectionError(reason.stderr || result.stderr, environment);
+      throw await failure(reason.stderr || result.stderr, (options) => ssh(options, 'true', ''));
     },
     async stream(command, { input, onLine, afterLogin, cancelSignal }) {
       if (afterLogin) await exists(controlPath, cancelSignal);
@@ -116,8 +139,25 @@ export async function openConnection(environment: Environment, knownHosts: strin
       const { exitCode = lostConnection, stderr } = await subprocess;
       const result = { exitCode, stderr };
       return exitCode === lostConnection
-        ? { ...result, connectionError: connectionError(stderr, environment) }
+        ? { ...result, connectionError: loginFailure(stderr, context) }
         : result;
+    },
+    pipe(command, input) {
+      const subprocess = execa('ssh', [...connectionOptions, ...sharing, environment.site, command], {
+        ...(input ? { input } : { stdin: 'ignore' as const }),
+        buffer: { stdout: false },
+        // Bytes, and each of them once.
+        encoding: 'buffer',
+        reject: false,
+      });
+      const done = subprocess.then(({ exitCode = lostConnection, stderr: bytes }) => {
+        const stderr = Buffer.from(bytes).toString('utf8');
+        const result = { exitCode, stderr };
+        return exitCode === lostConnection
+          ? { ...result, connectionError: loginFailure(stderr, context) }
+          : result;
+      });
+      return { output: subprocess.stdout, done };
     },
     async interact(command) {
       const hasTerminal = process.stdin.isTTY && process.stdout.isTTY;
@@ -133,12 +173,14 @@ export async function openConnection(environment: Environment, knownHosts: strin
         const next = jumps[index + 1] ?? environment.host;
         const address = next.address.includes(':') ? `[${next.address}]` : next.address;
         const forward = ['-o', 'ControlPath=none', '-W', `${address}:${next.port}`, aliases[index] as string];
-        const { exitCode, stderr } = await run('ssh', [...connectionOptions, ...forward], {
-          timeout: commandTimeout,
-          timeoutError: () =>
-            new GobootError(`The connection to ${describeTarget(jump)} broke, or its host hangs`),
-        });
-        if (exitCode !== 0) throw connectionError(stderr, environment, jump);
+        const tryForward = (options: string[]) =>
+          run('ssh', [...connectionOptions, ...options, ...forward], {
+            timeout: commandTimeout,
+            timeoutError: () =>
+              new GobootError(`The connection to ${describeTarget(jump)} broke, or its host hangs`),
+          });
+        const { exitCode, stderr } = await tryForward([]);
+        if (exitCode !== 0) throw await failure(stderr, tryForward, jump);
       }
     },
     knownHosts: () => readFile(knownHostsFile, 'utf8'),
@@ -154,98 +196,4 @@ export async function openConnection(environment: Environment, knownHosts: strin
 /** Waits until a file exists. Rejects when the signal says so. */
 async function exists(path: string, signal?: AbortSignal): Promise<void> {
   while (!existsSync(path)) await sleep(5, undefined, { ...(signal && { signal }) });
-}
-
-/** `user@host`, with the port where it is not the usual one. */
-export function describeTarget({ user, address, port }: SshTarget): string {
-  const host = address.includes(':') ? `[${address}]` : address;
-  return `${user}@${host}${port === 22 ? '' : `:${port}`}`;
-}
-
-interface Symptom {
-  pattern: RegExp;
-  message: (target: string) => string;
-  remedy: string | ((failed: SshTarget) => string);
-}
-
-const symptoms: readonly Symptom[] = [
-  {
-    pattern: /REVOKED HOST KEY|is marked as revoked/i,
-    message: (target) => `The host key of ${target} is revoked in a known_hosts file`,
-    remedy: 'Do not trust that server: install it anew, or get its new key from its administrator.',
-  },
-  {
-    pattern: /stdio forwarding failed|administratively prohibited/i,
-    message: (target) => `${target} does not lead to the host behind it`,
-    remedy:
-      'Check --host and --port, that the jump host can reach them, and that its sshd allows it (AllowTcpForwarding).',
-  },
-  {
-    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed/i,
-    message: (target) => `The host key of ${target} is not the one in known_hosts`,
-    remedy:
-      'If the server was installed anew, remove its old line from .ansible/known_hosts (or your own known_hosts) and try again; otherwise somebody may be listening in.',
-  },
-  {
-    pattern: /Host key verification failed|No .* host key is known/i,
-    message: (target) => `The host key of ${target} is not in the known_hosts file`,
-    remedy: 'Add the line that the server’s administrator gives you, or leave --known-hosts-file out.',
-  },
-  {
-    pattern: /UNPROTECTED PRIVATE KEY FILE/,
-    message: () => 'The key file can be read by others, and ssh refuses it',
-    remedy: ({ keyFile }) => `Run: chmod 600 ${keyFile ?? 'KEY_FILE'}`,
-  },
-  {
-    pattern: /invalid format|error in libcrypto|no start line/i,
-    message: () => 'ssh cannot read the key file',
-    remedy:
-      'Check the file: it may be cut short or have Windows line ends. ssh-keygen -y -f FILE must print its public half.',
-  },
-  {
-    pattern: /Could not resolve hostname/,
-    message: (target) => `The name of ${target} is not known to the DNS`,
-    remedy: 'Check the spelling of --host.',
-  },
-  {
-    pattern: /Connection refused/,
-    message: (target) => `${target} refused the connection`,
-    remedy: 'Check --port, and that the SSH server runs.',
-  },
-  {
-    pattern: /Connection (reset|closed) by (?!UNKNOWN)/,
-    message: (target) => `${target} closes the connection before anybody can log in`,
-    remedy:
-      'It may have locked you out after failed logins (fail2ban, PerSourcePenalties of sshd). Wait some minutes and try again.',
-  },
-  {
-    pattern: /timed out|No route to host|Network is unreachable/i,
-    message: (target) => `${target} does not answer`,
-    remedy: 'Check --host and --port, that the server runs, and that its firewall lets you in.',
-  },
-  {
-    pattern: /Permission denied|Too many authentication failures|No more authentication methods/,
-    message: (target) => `${target} did not accept the key`,
-    remedy: ({ keyFile }) =>
-      `Add the public half of ${keyFile ?? 'a key of your agent'} to ~/.ssh/authorized_keys of that account, or give another key or user. A key with a passphrase must be in your agent: ssh-add ${keyFile ?? ''}`.trim(),
-  },
-];
-
-/** The error of a login: of the given machine, or of the one that ssh tells of. */
-export function connectionError(stderr: string, environment: Environment, tried?: SshTarget): GobootError {
-  const { host, jump } = environment;
-  // ssh tells of a jump host under its own name; whatever names none of them concerns the host behind them.
-  const named = jumpHosts(environment).find(({ address }) => stderr.includes(address));
-  const lastJump = /stdio forwarding failed|UNKNOWN port/.test(stderr) ? jump : undefined;
-  const failed = tried ?? named ?? lastJump ?? host;
-  const target = describeTarget(failed);
-  const symptom = symptoms.find(({ pattern }) => pattern.test(stderr));
-  if (!symptom) {
-    const detail = stderr.trim().split('\n').at(-1) ?? 'ssh gave no reason';
-    return new GobootError(`The connection to ${target} failed: ${detail}`, {
-      remedy: 'Try the same with ssh -v.',
-    });
-  }
-  const remedy = typeof symptom.remedy === 'string' ? symptom.remedy : symptom.remedy(failed);
-  return new GobootError(symptom.message(target), { remedy });
 }

@@ -122,7 +122,12 @@ describe('a connection that fails', () => {
       .slice(0, 2)
       .join(' ');
     const message = await refusal(place, { 'known-hosts-file': knownHostsFor(place, host.address, key) });
-    expect(message).toContain(`The host key of admin@${host.address} is not the one in known_hosts`);
+    expect(message).toMatch(
+      new RegExp(
+        `admin@${host.address} has shown another host key than the known one: ED25519 SHA256:\\S+ instead of ED25519 SHA256:`,
+      ),
+    );
+    expect(message).toContain('ssh-keygen -f ');
   });
 
   test('because the given known_hosts file does not know the host names both', async () => {
