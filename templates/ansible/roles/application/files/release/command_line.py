@@ -111,6 +111,19 @@ def parser() -> Parser:
     command.add_argument("release", type=token, metavar="RELEASE", help="id or commit")
     command = add("prune", "remove all releases but the newest, and those that are needed", transaction=True)
     command.add_argument("keep", type=positive, metavar="NUMBER", help="how many stay")
+    command = add(
+        "hand-over", "end the site here for good, because another host takes it over", transaction=True
+    )
+    command.add_argument("--to", required=True, type=person, metavar="ADDRESS", help="of that host")
+    command.add_argument(
+        "--tasks-wait",
+        type=seconds,
+        default=60,
+        metavar="SECONDS",
+        help="how long tasks that were sent may take; default: 60",
+    )
+    command.add_argument("--leave-tasks", action="store_true", help="lose the tasks that are left then")
+    add("take-back", "bring back the site that was handed over", transaction=True)
     add("list", "show the releases on disk")
     add("status", "show what is live and whether it is well")
     add("report", "show what somebody should look at: certificate, backups, updates, disk")

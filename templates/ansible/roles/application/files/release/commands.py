@@ -19,6 +19,7 @@ from .databases import how_to_look_at
 from .dumps import release_of_dump
 from .errors import EXIT_FAILED, LockedError, ReleaseError, UsageError, unexpected
 from .files import directory_size
+from .handing_over import hand_over, new_place, refuse_if_handed_over, take_back
 from .health import illness
 from .hot_fixes import hot_fixes
 from .lock import lock_owner, locked
@@ -130,7 +131,11 @@ TRANSACTIONS: dict[str, Callable[[Transaction], Outcome]] = {
     "restart": restart,
     "delete": delete,
     "prune": prune,
+    "hand-over": hand_over,
+    "take-back": take_back,
 }
+# What may be done to a site that was handed over.
+AFTER_HANDING_OVER = ("hand-over", "take-back", "delete", "prune")
 
 
 def transact(
@@ -155,6 +160,8 @@ def transact(
         reporter.secrets = secret_values(site.environment.read_text(encoding="utf-8"))
     try:
         with locked(site, request.by, request.command, request.wait, when_busy), stopped_by_signals():
+            if request.command not in AFTER_HANDING_OVER:
+                refuse_if_handed_over(site)
             transaction = Transaction(site, request, reporter, parent)
             outcome = operations[request.command](transaction)
     except Exception as error:  # whatever it is: it is reported and recorded, and perform() has cleaned up
@@ -285,6 +292,8 @@ def show_status(site: Site, reporter: Reporter) -> int:
     """Shows what is live, whether it is well, and who changes it right now."""
     live, owner = site.live(), lock_owner(site)
     problem = illness(site, live) if live else "nothing is live yet"
+    if place := new_place(site):
+        problem = f"it was handed over to {place}"
     changed = hot_fixes(live) if live else []
     target = rollback_target(site.kept_releases(), live) if live else None
     provisioned = None
@@ -344,6 +353,8 @@ def maintain(site: Site, arguments: argparse.Namespace, reporter: Reporter) -> i
             began = True
             with contextlib.suppress(ReleaseError):
                 was_on = Maintenance.of(site).on
+            if not wanted.on:
+                refuse_if_handed_over(site)
             seen = apply(site, wanted)
         message = f"{site.config.domain} is closed for maintenance; {seen}"
         if not wanted.on:
@@ -437,6 +448,6 @@ def manage(site: Site, words: Sequence[str]) -> int:
 def start(site: Site) -> int:
     """Starts what `current` names: what the boot unit does."""
     live = site.live()
-    if live is None:
+    if live is None or new_place(site):
         return 0
     return subprocess.call(["systemctl", "start", site.web(live.id), site.worker(live.id), site.beat])

@@ -48,6 +48,11 @@ class Request(NamedTuple):
     backup: str = ""
     # where backups are kept: "first", "second", or "" for both
     place: str = ""
+    # the host that takes the site over
+    to: str = ""
+    # seconds to wait for tasks that were sent, and whether those that are left are lost
+    tasks_wait: int = 0
+    leave_tasks: bool = False
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Request:
