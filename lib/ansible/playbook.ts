@@ -63,7 +63,9 @@ export async function runPlaybook(options: PlaybookOptions): Promise<PlaybookRes
 async function play(options: PlaybookOptions, variablesFile: string): Promise<PlaybookResult> {
   const directory = join(options.projectRoot, projectPaths.ansible);
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  const logFile = join(directory, 'logs', `${options.playbook.replace(/\.yml$/, '')}-${timestamp}.log`);
+  // Several environments may be worked on at once.
+  const name = `${options.playbook.replace(/\.yml$/, '')}-${options.environment}-${timestamp}`;
+  const logFile = join(directory, 'logs', `${name}.log`);
   await mkdir(dirname(logFile), { recursive: true });
   const log = createWriteStream(logFile, { mode: 0o600 });
 
