@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// A part of its own, because it takes minutes.
-const workflowRuns = 'test/host/workflows.test.ts';
+// Parts of their own, because each takes minutes: a file of that name in test/host.
+const longParts = ['workflows', 'replacement', 'secrets'];
+const fileOf = (part: string) => `test/host/${part}.test.ts`;
 
 // GitHub's packages import JSON as only bundlers accept it.
 const server = { deps: { inline: [/@actions\//] } };
@@ -58,24 +59,24 @@ export default defineConfig({
           name: 'host',
           server,
           include: ['test/host/**/*.test.ts'],
-          exclude: [workflowRuns],
+          exclude: longParts.map(fileOf),
           globalSetup: 'test/host/setup.ts',
           testTimeout: 900_000,
           hookTimeout: 900_000,
           fileParallelism: false,
         },
       },
-      {
-        logLevel: 'error',
+      ...longParts.map((part) => ({
+        logLevel: 'error' as const,
         test: {
-          name: 'workflows',
+          name: part,
           server,
-          include: [workflowRuns],
+          include: [fileOf(part)],
           globalSetup: 'test/host/setup.ts',
           testTimeout: 900_000,
           hookTimeout: 900_000,
         },
-      },
+      })),
       {
         test: {
           name: 'trust',

@@ -22,15 +22,26 @@ export interface Extension {
   leftAlone: string[];
 }
 
-export interface ExtensionOptions {
+interface CommonOptions {
   projectRoot: string;
   project: Project;
-  existing: Environments;
-  added: Environment;
   /** Lines of known_hosts that were learned from the new host. */
   knownHosts: string;
+}
+
+export interface ExtensionOptions extends CommonOptions {
+  existing: Environments;
+  added: Environment;
   /** A file of the new environment that is there already is from an earlier run, and stays. */
   resumes: boolean;
+}
+
+interface RevisionOptions extends CommonOptions {
+  before: Environments;
+  after: Environments;
+  /** The environment that only the later ones have. */
+  added?: Environment;
+  resumes?: boolean;
 }
 
 /**
@@ -39,21 +50,27 @@ export interface ExtensionOptions {
  *
  * Throws a GobootError when a file of the new environment is in the way.
  */
-export async function extensionOf(options: ExtensionOptions): Promise<Extension> {
-  const { projectRoot, project, existing, added, resumes } = options;
-  const keys = await readAllDeployPublicKeys(projectRoot, [...existing, added]);
+export function extensionOf({ existing, added, ...options }: ExtensionOptions): Promise<Extension> {
+  return revisionOf({ ...options, before: existing, after: [...existing, added], added });
+}
+
+/** The same for other changes to the environments: one that is on another host, or that goes. */
+export async function revisionOf(options: RevisionOptions): Promise<Extension> {
+  const { projectRoot, project, before, after, resumes = false } = options;
+  const keys = await readAllDeployPublicKeys(projectRoot, [...new Set([...before, ...after])]);
   const render = (environments: Environments) =>
     projectFiles(project, environments, '', { deployPublicKeys: keys });
-  const [without, withIt] = await Promise.all([render(existing), render([...existing, added])]);
+  const [without, withIt] = await Promise.all([render(before), render(after)]);
   const extension: Extension = { created: [], changed: [], leftAlone: [] };
   for (const file of withIt) {
     const base = without.find(({ path }) => path === file.path)?.contents.toString('utf8');
     const wanted = await wantedText(file, base, options);
-    const before = await readText(join(projectRoot, file.path));
+    const written = await readText(join(projectRoot, file.path));
     if (wanted === undefined) extension.leftAlone.push(file.path);
-    else if (wanted === before) continue;
-    else if (before === undefined) extension.created.push({ ...file, contents: Buffer.from(wanted) });
-    else if (base !== undefined) extension.changed.push({ ...file, contents: Buffer.from(wanted), before });
+    else if (wanted === written) continue;
+    else if (written === undefined) extension.created.push({ ...file, contents: Buffer.from(wanted) });
+    else if (base !== undefined)
+      extension.changed.push({ ...file, contents: Buffer.from(wanted), before: written });
     else if (!resumes) {
       throw new GobootError(`${file.path} is in the way: it is not of an environment of this project`, {
         remedy: 'Remove it, or choose another name for the environment.',
@@ -67,18 +84,18 @@ export async function extensionOf(options: ExtensionOptions): Promise<Extension>
 async function wantedText(
   { path, contents }: RenderedFile,
   base: string | undefined,
-  { projectRoot, existing, added, knownHosts }: ExtensionOptions,
+  { projectRoot, before, added, knownHosts }: RevisionOptions,
 ): Promise<string | undefined> {
   const rendered = contents.toString('utf8');
   if (path === projectPaths.knownHosts) return extendedKnownHosts(projectRoot, knownHosts);
-  if (path === projectPaths.environmentVariables(added.name)) {
-    return withSharedVariables(rendered, projectRoot, existing[0]);
+  if (added && path === projectPaths.environmentVariables(added.name)) {
+    return withSharedVariables(rendered, projectRoot, before[0]);
   }
   const written = await readText(join(projectRoot, path));
   if (base === undefined) return rendered;
   if (base === rendered) return written ?? rendered;
   if (written === undefined || written === base) return rendered;
-  if (path === projectPaths.sshConfiguration) return withEnvironment(written, added);
+  if (added && path === projectPaths.sshConfiguration) return withEnvironment(written, added);
   return merged({ written, base, rendered });
 }
 

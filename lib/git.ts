@@ -47,6 +47,21 @@ export async function currentCommit(directory: string): Promise<string> {
   return stdout.trim();
 }
 
+/** Whether the repository has a commit. */
+export async function hasCommit(directory: string, sha: string): Promise<boolean> {
+  const { exitCode } = await run('git', ['cat-file', '-e', `${sha}^{commit}`], { cwd: directory });
+  return exitCode === 0;
+}
+
+/** Those of some paths that the current commit has. */
+export async function trackedPaths(directory: string, paths: readonly string[]): Promise<string[]> {
+  const { stdout } = await runOrThrow('git', ['ls-tree', '-r', '-z', '--name-only', 'HEAD', '--', ...paths], {
+    cwd: directory,
+    failure: 'git cannot list the files of the current commit',
+  });
+  return stdout.split('\0').filter(Boolean);
+}
+
 /** A compressed archive of a commit, as a stream that begins at once. It fails when git does. */
 export function archiveOf(directory: string, sha: string): Readable {
   // The fastest level: the network is seldom slower than the better ones.

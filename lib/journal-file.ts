@@ -50,12 +50,18 @@ export class JournalFile<Entry extends object> {
   }
 
   async #start(): Promise<void> {
-    const directory = dirname(this.#file);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    // It ignores itself, so no list of the user's has to be changed.
-    await writeFile(`${directory}/.gitignore`, '*\n');
+    const directory = await makeLocalDirectory(this.#file);
     const handle = await open(directory);
     await handle.sync();
     await handle.close();
   }
+}
+
+/** Makes the directory of a file that is for this computer alone, and that git does not see. Returns its path. */
+export async function makeLocalDirectory(file: string): Promise<string> {
+  const directory = dirname(file);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  // It ignores itself, so no list of the user's has to be changed.
+  await writeFile(`${directory}/.gitignore`, '*\n');
+  return directory;
 }

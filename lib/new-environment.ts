@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { usageError } from './errors.ts';
 import { projectPaths } from './paths.ts';
 import { type Environment, type Environments, type Project, siteNames } from './project.ts';
-import { type AnswerName, type Answers, type Question, questions, switches } from './questions.ts';
+import {
+  type AnswerName,
+  type Answers,
+  type Defaults,
+  type Question,
+  questions,
+  switches,
+} from './questions.ts';
 import { quoted, validateDomain, validateEnvironmentName } from './validate.ts';
 
 function environmentQuestion(projectName: string, existing: readonly Environment[]): Question {
@@ -17,7 +24,7 @@ function environmentQuestion(projectName: string, existing: readonly Environment
       if (!existing.some(({ name }) => name === value)) return value;
       throw usageError(
         `The project has an environment ${quoted(value)} already`,
-        `To work on it: yo goboot:deploy --environment ${value}. To go on with an interrupted run: --resume.`,
+        `To work on it: yo goboot:deploy --environment ${value}. To move it to another host: --replace. To go on with an interrupted run: --resume.`,
       );
     },
     ...(!existing.some(({ name }) => name === 'staging') && { default: () => 'staging' }),
@@ -128,6 +135,41 @@ export function environmentQuestions(
     table('www'),
     { ...table('basicAuthUser'), default: () => '', flagOnly: false },
     table('knownHostsFile'),
+  ];
+}
+
+/** The names of the answers about how a host is reached. */
+export const hostAnswers = [
+  ...(['host', 'user', 'port', 'keyFile'] as const),
+  ...(['jumpHost', 'jumpUser', 'jumpPort', 'jumpKeyFile'] as const),
+] satisfies AnswerName[];
+
+/**
+ * The questions about the host that is to replace another one, in order. What is not said of it is as it is for the host
+ * before, but for the way through jump hosts, which another address need not have.
+ */
+export function replacementQuestions({ host: before }: Environment): readonly Question[] {
+  const like = (name: AnswerName, value: (defaults: Defaults) => string | undefined): Question => ({
+    ...table(name),
+    default: (_, defaults) => value(defaults) ?? '',
+  });
+  const { default: _, ...host } = table('host');
+  return [
+    {
+      ...host,
+      validate(value) {
+        const address = table('host').validate(value);
+        if (address !== before.address) return address;
+        throw usageError(
+          `${quoted(before.address)} is the host that the environment is on`,
+          'Give the address of the new one. To provision that one again: yo goboot:deploy --provision',
+        );
+      },
+    },
+    like('user', ({ configuredHost }) => configuredHost?.user ?? before.user),
+    like('port', ({ configuredHost }) => String(configuredHost?.port ?? 22)),
+    like('keyFile', ({ configuredHost }) => configuredHost?.keyFile ?? before.keyFile),
+    ...(['jumpHost', 'jumpUser', 'jumpPort', 'jumpKeyFile', 'knownHostsFile'] as const).map(table),
   ];
 }
 

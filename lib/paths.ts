@@ -36,4 +36,6 @@ export const projectPaths = {
   deployKeys: '.goboot/deploy-keys.jsonl',
   /** Both passwords and the re-encrypted vaults while the password of the vaults is rotated. */
   vaultRekeying: '.goboot/vault-password-rotation',
+  /** What a replacement of a host that has begun, and not ended, is about. */
+  replacement: '.goboot/replacement.json',
 } as const;

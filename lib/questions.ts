@@ -417,6 +417,36 @@ export const switches = {
     description: 'Write the host into your ~/.ssh/config, so that "ssh <project>-<environment>" works',
   },
   list: { flag: 'list', description: 'Show every environment and how it is; change nothing' },
+  provisionAll: {
+    flag: 'provision',
+    description: 'Provision the hosts of all environments that need it, side by side',
+  },
+  replace: {
+    flag: 'replace',
+    description: 'Move an environment that there is, with its data, to the host that is given',
+  },
+  leaveTasks: {
+    flag: 'leave-tasks',
+    description: 'With --replace: lose the background tasks that are not done within a minute',
+  },
+  removeSite: {
+    flag: 'remove',
+    description: 'Remove a site from an old host, by its address, or an environment, by its name',
+  },
+  confirm: {
+    flag: 'confirm',
+    value: 'SITE',
+    description: 'With --remove: the name of the site that is served, to say that its data is to be lost',
+  },
+  undoHost: {
+    flag: 'undo',
+    description: 'Take back what a run that has failed has made: of a replacement, or of a new environment',
+  },
+  acceptHostKey: {
+    flag: 'accept-host-key',
+    value: 'SHA256:…',
+    description: 'Take over the changed key of a server, or jump host, that has this fingerprint',
+  },
   rollback: { flag: 'rollback', description: 'Go back to the previous release' },
   withDatabase: {
     flag: 'with-db',

@@ -25,6 +25,18 @@ type Kept = Partial<Record<AnswerName, string | number>>;
 export interface StoredAnswers {
   project: Kept;
   environments: Record<string, Kept>;
+  /** The hosts that environments have moved away from, until they are removed. */
+  oldHosts?: OldHostAnswers[];
+}
+
+type OldHostAnswers = Kept & { environment: string; since: string };
+
+/** A host that an environment has moved away from: its site is closed there, and its data still on it. */
+export interface OldHost {
+  /** As it was before the move. */
+  environment: Environment;
+  /** When it moved, ISO 8601. */
+  since: string;
 }
 
 /** The directory of the goboot project that holds a directory, or undefined outside of one. */
@@ -76,7 +88,11 @@ export function locateProject(
 export function readStoredAnswers(projectRoot: string): StoredAnswers {
   const file = join(projectRoot, projectPaths.answers);
   const stored = existsSync(file) ? (readKey(file) as Partial<StoredAnswers> | undefined) : undefined;
-  return { project: stored?.project ?? {}, environments: stored?.environments ?? {} };
+  return {
+    project: stored?.project ?? {},
+    environments: stored?.environments ?? {},
+    ...(stored?.oldHosts && { oldHosts: stored.oldHosts }),
+  };
 }
 
 /** Splits answers by where they are kept; those that are never kept are left out. */
@@ -108,6 +124,56 @@ export function storeEnvironmentAnswers(
       ...stored.environments,
       [environment]: { ...stored.environments[environment], ...answers },
     };
+  });
+}
+
+/** Takes an environment out. */
+export function forgetEnvironment(projectRoot: string, environment: string): Promise<boolean> {
+  return store(projectRoot, (stored) => {
+    delete stored.environments[environment];
+  });
+}
+
+/** The hosts that environments have moved away from, in the order in which they did. */
+export function storedOldHosts(projectRoot: string): OldHost[] {
+  const stored = readStoredAnswers(projectRoot);
+  return (stored.oldHosts ?? []).map(({ environment: name, since, ...answers }) => {
+    const before = { project: stored.project, environments: { [name]: answers } };
+    return { environment: projectFromAnswers(readAnswers(before, name), name).environment, since };
+  });
+}
+
+/**
+ * Moves an environment to another host: the answers about that take the place of the ones before, which are kept among
+ * the old hosts.
+ */
+export function storeMove(
+  projectRoot: string,
+  environment: string,
+  answers: Kept,
+  since: string,
+): Promise<boolean> {
+  return store(projectRoot, (stored) => {
+    const before = stored.environments[environment] ?? {};
+    stored.oldHosts = [
+      // A host that a site comes back to is not an old one any more.
+      ...(stored.oldHosts ?? []).filter(
+        (each) => each.environment !== environment || each.host !== answers.host,
+      ),
+      { ...before, environment, since },
+    ];
+    if (stored.oldHosts.length === 0) delete stored.oldHosts;
+    stored.environments[environment] = { ...before, ...answers };
+  });
+}
+
+/** Takes an old host out of the list. */
+export function forgetOldHost(projectRoot: string, { environment }: OldHost): Promise<boolean> {
+  return store(projectRoot, (stored) => {
+    stored.oldHosts = (stored.oldHosts ?? []).filter(
+      (each) => each.environment !== environment.name || each.host !== environment.host.address,
+    );
+    if (stored.oldHosts.length === 0) delete stored.oldHosts;
   });
 }
 

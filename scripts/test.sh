@@ -2,11 +2,12 @@
 # Installs what the tests need and runs them. Part by part; a part that fails does not keep the next from running.
 #
 #   scripts/test.sh              everything, real hosts with Debian 13
-#   scripts/test.sh --full       the same, workflows against a server, certificates, outages and repairs, each on a
-#                                host of its own, and Debian 12
+#   scripts/test.sh --full       the same, workflows, replacement of hosts, rotation of secrets, certificates, outages
+#                                and repairs, each on hosts of its own, and Debian 12
 #   scripts/test.sh --fast       lint and unit: seconds
-#   scripts/test.sh --only PART  one part: lint, unit, github, rendered, e2e, newest, host, workflows, trust,
-#                                host-debian12, trust-debian12, faults, robustness or report-card
+#   scripts/test.sh --only PART  one part: lint, unit, github, rendered, e2e, newest, host, workflows,
+#                                replacement, secrets, trust, host-debian12, trust-debian12, faults, robustness
+#                                or report-card
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/install.sh
@@ -15,8 +16,8 @@ source scripts/install.sh
 source scripts/workspace.sh
 
 parts=(lint unit github rendered e2e newest host)
-all_parts=("${parts[@]}" workflows trust host-debian12 trust-debian12 faults robustness report-card)
-full_parts=("${parts[@]}" workflows trust host-debian12 trust-debian12)
+all_parts=("${parts[@]}" workflows replacement secrets trust host-debian12 trust-debian12 faults robustness report-card)
+full_parts=("${parts[@]}" workflows replacement secrets trust host-debian12 trust-debian12)
 
 usage() {
   sed -n '/^#   /s/^#   //p' "$0" >&2

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseOptions } from 'yeoman-generator';
 import { checkGiven, collectAnswers, readAnswersFile } from '../../lib/ask.ts';
+import { ChangingHostsGenerator } from '../../lib/changing-hosts.ts';
 import { GobootError, toGobootError, usageError } from '../../lib/errors.ts';
 import { describeExtension, type Extension, extensionOf } from '../../lib/extend.ts';
 import { commit, gitIdentity } from '../../lib/git.ts';
@@ -13,11 +14,11 @@ import {
   givenAddress,
 } from '../../lib/new-environment.ts';
 import { projectPaths } from '../../lib/paths.ts';
+import { pendingReplacement } from '../../lib/pending-replacement.ts';
 import { ignoredChecks } from '../../lib/preflight/check.ts';
 import { runPreflight } from '../../lib/preflight/run.ts';
 import type { Environment, Environments, Project } from '../../lib/project.ts';
-import { PublishingGenerator } from '../../lib/publishing.ts';
-import { type Answers, switches } from '../../lib/questions.ts';
+import { type AnswerName, type Answers, switches } from '../../lib/questions.ts';
 import { newVaultFile, writeNewFiles } from '../../lib/scaffold.ts';
 import {
   answersToStore,
@@ -25,6 +26,7 @@ import {
   openProject,
   projectFromAnswers,
   storedEnvironments,
+  storedOldHosts,
   storeEnvironmentAnswers,
 } from '../../lib/settings-file.ts';
 import { changeUserConfiguration, userConfigurationFile, withHostBlock } from '../../lib/ssh/host-block.ts';
@@ -49,12 +51,19 @@ const definition = {
     switches.resume,
     switches.sshConfig,
     switches.list,
+    switches.provisionAll,
+    switches.replace,
+    switches.leaveTasks,
+    switches.removeSite,
+    switches.confirm,
+    switches.undoHost,
+    switches.acceptHostKey,
   ],
   positionals: ['address'],
 };
 
 /** `yo goboot:host --list`, or `yo goboot:host [address]`: ask → check → extend → commit → publish → provision → deploy → prove. */
-export default class HostGenerator extends PublishingGenerator {
+export default class HostGenerator extends ChangingHostsGenerator {
   #opened: OpenedProject | undefined;
   /** The environments that the project has without the new one. */
   #others!: Environments;
@@ -66,6 +75,7 @@ export default class HostGenerator extends PublishingGenerator {
   #prepared: PreparedPublication | undefined;
   #publication: Publication | undefined;
   #writesSshConfig = false;
+  #replaces = false;
 
   constructor(args: string[], options: BaseOptions) {
     super(args, options, definition);
@@ -78,14 +88,15 @@ export default class HostGenerator extends PublishingGenerator {
 
   protected override get resumeCommand(): string {
     const skipped = [switches.skipGitHub, switches.skipDeploy].filter((flag) => this.isOn(flag));
+    if (this.#replaces)
+      return ['yo goboot:host --resume', ...skipped.map(({ flag }) => `--${flag}`)].join(' ');
     // Yeoman looks at every property before the project is open.
     const named = this.#opened ? [`--environment ${this.#environment.name}`] : [];
     return ['yo goboot:host --resume', ...named, ...skipped.map(({ flag }) => `--${flag}`)].join(' ');
   }
 
-  // That would remove the repository, too.
   protected override get undoRemedy(): string {
-    return '';
+    return ' To take back what this run has made: yo goboot:host --undo.';
   }
 
   get #project(): OpenedProject {
@@ -104,11 +115,18 @@ export default class HostGenerator extends PublishingGenerator {
       const existing: Environments = [production, ...further];
       const flags = this.answerFlags(definition);
       const host = givenAddress(this.commandLine.positionals[0], flags.host);
-      if (this.isOn(switches.list)) {
+      if (await this.#changesHosts(root, flags, host, existing)) return;
+      const ofAll = [switches.list, switches.provisionAll].find((flag) => this.isOn(flag));
+      if (ofAll) {
         if (host !== undefined || Object.keys(flags).length > 0) {
-          throw usageError('--list shows every environment and takes no answers', 'Leave all others out.');
+          throw usageError(
+            `--${ofAll.flag} is about every environment and takes no answers`,
+            'Leave all others out.',
+          );
         }
-        return this.#list(root, project, existing);
+        return ofAll === switches.list
+          ? this.#list(root, project, existing)
+          : this.#provisionAll(root, project, existing);
       }
       if (this.isOn(switches.resume)) {
         const [surplus] = Object.keys({ ...flags, ...(host && { host }) }).filter(
@@ -146,16 +164,83 @@ export default class HostGenerator extends PublishingGenerator {
     });
   }
 
+  /** Does what changes hosts and environments that are there already. Returns false for all else. */
+  async #changesHosts(
+    root: string,
+    flags: Partial<Record<AnswerName, string>>,
+    host: string | undefined,
+    existing: Environments,
+  ): Promise<boolean> {
+    const { list, provisionAll, replace, removeSite, undoHost } = switches;
+    const chosen = [list, provisionAll, replace, removeSite, undoHost].filter((flag) => this.isOn(flag));
+    const fingerprint = this.textOf(switches.acceptHostKey);
+    const names = [
+      ...chosen.map(({ flag }) => `--${flag}`),
+      ...(fingerprint ? [`--${switches.acceptHostKey.flag}`] : []),
+    ];
+    if (names.length > 1) throw usageError(`${names.join(' and ')} do not go together`, 'Give one of them.');
+    if (fingerprint !== undefined) {
+      await this.acceptHostKeys(fingerprint, flags.environment);
+    } else if (this.isOn(switches.removeSite)) {
+      await this.remove(host ?? flags.environment);
+    } else if (this.isOn(switches.undoHost)) {
+      await this.undoHost(flags.environment);
+    } else if (this.isOn(switches.replace) || (await this.#resumesReplacement(root, flags.environment))) {
+      this.#replaces = true;
+      await this.replaceHost(flags, host);
+    } else if (host !== undefined && this.mayAsk && existing.some(({ name }) => name === flags.environment)) {
+      const question = `Move ${flags.environment}, with its data, from its host to ${host}?`;
+      if (!(await this.confirm(question, false))) return false;
+      this.#replaces = true;
+      await this.replaceHost(flags, host);
+    } else return false;
+    return true;
+  }
+
+  async #resumesReplacement(root: string, environment: string | undefined): Promise<boolean> {
+    if (!this.isOn(switches.resume)) return false;
+    const pending = await pendingReplacement(root);
+    return pending !== undefined && (environment ?? pending.environment) === pending.environment;
+  }
+
   /** A host that does not answer is one line of the table, and no failure of the command. */
   async #list(root: string, project: Project, environments: Environments): Promise<void> {
     const { lookAtSite, overviewTable } = await import('../../lib/deploy/overview.ts');
     const sites = await runStep(this.reporter, `Look at ${count(environments.length, 'environment')}`, () =>
-      Promise.all(environments.map((environment) => lookAtSite(root, project, environment))),
+      Promise.all([
+        ...environments.map((environment) => lookAtSite(root, project, environment)),
+        ...storedOldHosts(root).map(({ environment, since }) =>
+          lookAtSite(root, project, environment, since),
+        ),
+      ]),
     );
     this.reporter.result(
       { status: 'listed', environments: sites },
       overviewTable(sites, (row) => colored('red', row)),
     );
+    this.finish();
+  }
+
+  async #provisionAll(root: string, project: Project, environments: Environments): Promise<void> {
+    const { provisionAll, provisionTable } = await import('../../lib/deploy/provision-all.ts');
+    const plan = environments.map(({ name, host }) => `${name} on ${host.address}`);
+    this.reporter.plan(
+      `${project.title}: provision side by side what was not provisioned from this commit`,
+      plan,
+    );
+    if (await this.stopAfterPlan({ steps: plan })) return;
+    const outcomes = await provisionAll({ root, project }, environments, this.reporter);
+    const failed = outcomes.filter(({ status }) => status === 'failed');
+    if (failed.length > 0) {
+      for (const line of provisionTable(outcomes)) this.reporter.info(line);
+      throw new GobootError(
+        `${count(failed.length, 'environment')} of ${outcomes.length} could not be provisioned: ${failed
+          .map(({ environment, problem }) => `${environment} (${problem})`)
+          .join('; ')}`,
+        { remedy: 'The others are provisioned. Repair that, and run the same command again.' },
+      );
+    }
+    this.reporter.result({ status: 'provisioned', environments: outcomes }, provisionTable(outcomes));
     this.finish();
   }
 

@@ -9,6 +9,8 @@ import { type ReleaseEvent, type ReleaseRun, runReleaseCommand } from './release
 
 /** What a user may decide about a deploy. */
 export interface DeployOptions {
+  /** Another commit than the current one, in full. */
+  commit?: string;
   /** Deploy although the live release was changed on the server. */
   discardHotFix?: boolean;
   /** Migrate although the live release cannot live with the new schema. */
@@ -35,14 +37,14 @@ export interface BegunDeploy {
   abandon(): void;
 }
 
-/** What the current commit of a project asks for. */
+/** What the current commit of a project asks for, unless the options name another one. */
 export async function deployRequest(
   projectRoot: string,
   environment: string,
   options: DeployOptions,
 ): Promise<DeployRequest> {
   const [commit, provisioned] = await Promise.all([
-    currentCommit(projectRoot),
+    options.commit ?? currentCommit(projectRoot),
     provisionFingerprint(projectRoot, environment),
   ]);
   return { commit, provisioned, options };

@@ -21,6 +21,8 @@ export interface MaintenanceState {
 /** What the release command says of a site. Null: there is none, or nobody knows. */
 export interface ReleaseStatus {
   release: string | null;
+  /** Of that release, in full. */
+  commit?: string;
   healthy: boolean;
   problem?: string;
   maintenance?: MaintenanceState | null;

@@ -13,6 +13,8 @@ import { releaseStatus } from './maintenance.ts';
 /** One environment of a project and its host, as they are now. What is not known is left out. */
 export interface SiteOverview {
   environment: string;
+  /** When the site moved away from this host, ISO 8601; what is left there is kept until it is removed. */
+  movedAway?: string;
   site: string;
   domain: string;
   address: string;
@@ -43,15 +45,17 @@ export async function lookAtSite(
   projectRoot: string,
   project: Project,
   environment: Environment,
+  movedAway?: string,
 ): Promise<SiteOverview> {
   const { name, site, domain, host, jump } = environment;
   const [roles, certificate, onHost] = await Promise.all([
-    rolesOf(projectRoot, environment),
+    movedAway ? ['old'] : rolesOf(projectRoot, environment),
     lookAtCertificate(environment),
     lookAtHost(projectRoot, project, environment),
   ]);
   return {
     environment: name,
+    ...(movedAway && { movedAway }),
     site,
     domain,
     address: host.address,
@@ -146,7 +150,7 @@ export function overviewTable(
   const [heading = '', ...rows] = alignColumns([
     ['environment', 'address', 'system', 'release', 'certificate', 'last backup (UTC)', 'health'],
     ...sites.map((site) => [
-      site.environment,
+      `${site.environment}${site.movedAway ? ' (old)' : ''}`,
       `${site.address}${site.jumpHost ? ` through ${site.jumpHost}` : ''}`,
       site.operatingSystem ?? '',
       site.release ?? (site.release === null ? 'none' : ''),
@@ -158,7 +162,9 @@ export function overviewTable(
   return [heading, ...rows.map((row, index) => (isWell(sites[index] as SiteOverview) ? row : mark(row)))];
 }
 
-function isWell({ health, backupProblems }: SiteOverview): boolean {
+function isWell({ health, backupProblems, movedAway }: SiteOverview): boolean {
+  // What is closed for good is not ill.
+  if (movedAway) return health !== 'unknown';
   return health === 'well' && backupProblems === undefined;
 }
 
@@ -172,7 +178,11 @@ function describeBackup({ lastBackup, backupProblems = [] }: SiteOverview): stri
   return lastBackup?.replace('T', ' ').slice(0, 16) ?? 'none';
 }
 
-function describeHealth({ health, maintenance, problem, backupProblems = [] }: SiteOverview): string {
+function describeHealth(overview: SiteOverview): string {
+  const { health, maintenance, problem, backupProblems = [], movedAway } = overview;
+  if (movedAway && health !== 'unknown') {
+    return `closed since ${movedAway.slice(0, 10)}: yo goboot:host --remove ${overview.address}`;
+  }
   const closed = maintenance ? ', closed for maintenance' : '';
   const problems = [...(problem ? [problem] : []), ...backupProblems].join('; ');
   return `${health}${closed}${problems ? `: ${problems}` : ''}`;

@@ -1,6 +1,6 @@
 import { exitCodes, GobootError, usageError } from '../errors.ts';
 import type { GitHubFacts } from '../github/facts.ts';
-import type { Environment } from '../project.ts';
+import type { Environment, SshTarget } from '../project.ts';
 import { count } from '../terminal/format.ts';
 import type { TrustedHost } from '../trust.ts';
 import { quoted } from '../validate.ts';
@@ -22,6 +22,10 @@ export interface CheckContext {
   projectRoot: string;
   projectName: string;
   environment: Environment;
+  /** The host that the site moves away from: the domain leads there until the move is over. */
+  movesFrom?: SshTarget;
+  /** Whether an earlier run has begun that move, so that the site may be there in part. */
+  resumesMove?: boolean;
   /** A known_hosts file that the user vouches for. */
   knownHostsFile?: string;
   /** The login to the jump host; rejects when it fails. Present only where it is a check of its own. */

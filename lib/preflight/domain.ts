@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { SshTarget } from '../project.ts';
 import { addressesOf, isPublicAddress, normalAddress } from './addresses.ts';
 import { isSpecialName, readCertificateAuthority } from './certificate-authority.ts';
 import type { Check, CheckContext, CheckResult } from './check.ts';
@@ -41,7 +42,8 @@ export const domainCheck: Check = {
         const found = await asking;
         if ('status' in found) return found;
         const host = [...new Set([...found.host, ...addresses.map(normalAddress)])];
-        return judgePointing({ ...found, host });
+        const judged = judgePointing({ ...found, host });
+        return context.movesFrom ? await judgeMove(judged, found, context.movesFrom) : judged;
       } catch (error) {
         if (!(error instanceof NameServerError)) throw error;
         return { status: 'warning', detail: `not checked: ${error.message}` };
@@ -72,6 +74,24 @@ async function lookUp({
     addressesOf(environment.host.address),
   ]);
   return { domain, records: [...records4, ...records6].map(normalAddress), host };
+}
+
+/** While a site moves, its domain leads to the host before; that it leads elsewhere is told, and stops nothing. */
+async function judgeMove(
+  judged: CheckResult,
+  { domain, records }: Pointing,
+  { address }: SshTarget,
+): Promise<CheckResult> {
+  if (judged.status !== 'failed') return judged;
+  const before = await addressesOf(address);
+  if (records.every((record) => before.includes(record))) {
+    return { status: 'ok', detail: `${domain} leads to ${address} until the site has moved` };
+  }
+  return {
+    status: 'warning',
+    detail: `${domain} has ${describe(records)}, which is neither the server’s nor ${address}`,
+    remedy: 'What to change in the DNS is said at the end.',
+  };
 }
 
 const proxyRemedy =

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { GobootError } from '../errors.ts';
 import type { GitHubFacts } from '../github/facts.ts';
 import { projectPaths } from '../paths.ts';
-import type { Environment, Project } from '../project.ts';
+import type { Environment, Project, SshTarget } from '../project.ts';
 import type { OpenedProject } from '../settings-file.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { reachableFromHere } from '../ssh/key-files.ts';
@@ -16,6 +16,10 @@ export interface PreflightOptions extends Omit<Purpose, 'throughJump' | 'usesGit
   projectRoot: string;
   project: Pick<Project, 'name'>;
   environment: Environment;
+  /** The host that the site moves away from. */
+  movesFrom?: SshTarget;
+  /** Whether an earlier run has begun that move. */
+  resumesMove?: boolean;
   /** A known_hosts file that the user vouches for. */
   knownHostsFile?: string;
   /** Names of checks whose failure counts as a warning. */
@@ -38,7 +42,7 @@ export interface PreflightResult {
 
 /** Runs the checks of a command and returns what they found, whatever that is. */
 export async function examine(options: PreflightOptions): Promise<PreflightResult> {
-  const { projectRoot, project, knownHostsFile, nameServers, gitHub } = options;
+  const { projectRoot, project, movesFrom, knownHostsFile, nameServers, gitHub } = options;
   const { environment } = reachableFromHere(options.environment);
   const login = options.host === 'none' ? undefined : await logIn({ ...options, environment });
   const results = await runChecks(
@@ -51,6 +55,7 @@ export async function examine(options: PreflightOptions): Promise<PreflightResul
       projectRoot,
       projectName: project.name,
       environment,
+      ...(movesFrom && { movesFrom, resumesMove: options.resumesMove ?? false }),
       ...(knownHostsFile && { knownHostsFile }),
       ...(nameServers && { nameServers }),
       ...(gitHub && { gitHub }),

@@ -4,8 +4,18 @@ import { surveyCheck } from './host-check.ts';
 /** The host has no site of this name that belongs to another project. */
 export const siteNameCheck = surveyCheck(
   'site name',
-  ({ siteDomain }, { environment: { name: environment, site, domain }, projectRoot }) => {
+  (
+    { siteDomain },
+    { environment: { name: environment, site, domain }, projectRoot, movesFrom, resumesMove },
+  ) => {
     if (siteDomain === undefined) return { status: 'ok', detail: `${site} is free` };
+    if (movesFrom && !resumesMove) {
+      return {
+        status: 'failed',
+        detail: `the host has a site ${site} already${siteDomain ? `, for ${siteDomain}` : ''}: its data would be replaced`,
+        remedy: `If an earlier attempt has left it: --resume. If nobody needs it, remove it there first.`,
+      };
+    }
     const isNew = readStoredAnswers(projectRoot).environments[environment] === undefined;
     if (isNew) {
       return {

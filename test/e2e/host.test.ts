@@ -77,8 +77,17 @@ test('an environment of a published project comes to GitHub, also in a second at
   const failed = await place.yo(add, options);
   expect(failed.exitCode).toBe(1);
   expect(failed.stderr).toContain('To go on: yo goboot:host --resume --environment staging --skip-deploy.');
-  expect(failed.stderr).not.toContain('--undo');
+  expect(failed.stderr).toContain('To take back what this run has made: yo goboot:host --undo.');
 
+  server().heal();
+  const undone = await place.yo(['goboot:host', '--undo', '--yes'], options);
+  expect(undone.exitCode, undone.stderr).toBe(0);
+  expect(Object.keys(server().repository('pro-user/shop')?.environments ?? {})).toEqual(['production']);
+  expect(await git(place, 'ls-files', '.ansible/inventory')).not.toContain('staging');
+  expect(await git(place, 'status', '--porcelain')).toBe('');
+
+  server().fail({ method: 'PUT', path: /environments\/staging\/secrets/, with: 403 });
+  expect(await place.yo(add, options)).toMatchObject({ exitCode: 1 });
   server().heal();
   const resumed = await place.yo(
     [...add.filter((word) => !word.startsWith('--domain')), '--resume'],
@@ -90,5 +99,15 @@ test('an environment of a published project comes to GitHub, also in a second at
   expect(staging?.secrets.DEPLOY_SSH_KEY).toMatch(/PRIVATE KEY/);
   expect(staging?.secrets.DEPLOY_SSH_KEY).not.toBe(production?.secrets.DEPLOY_SSH_KEY);
   expect(repository?.commits[0]?.sha).toBe((await git(place, 'rev-parse', 'HEAD')).trim());
+  expect(await git(place, 'status', '--porcelain')).toBe('');
+
+  const remove = ['goboot:host', '--remove', 'staging', '--skip-deploy', '--yes'];
+  const planned = await place.yo([...remove, '--dry-run'], options);
+  expect(planned.stdout).toContain('On GitHub, in pro-user/shop: remove the environment staging');
+  expect(Object.keys(server().repository('pro-user/shop')?.environments ?? {})).toContain('staging');
+  const removed = await place.yo(remove, options);
+  expect(removed.exitCode, removed.stderr).toBe(0);
+  expect(Object.keys(server().repository('pro-user/shop')?.environments ?? {})).toEqual(['production']);
+  expect(projectFile(place, '.yo-rc.json')).not.toContain('staging');
   expect(await git(place, 'status', '--porcelain')).toBe('');
 });

@@ -4,12 +4,13 @@ import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import helpers from 'yeoman-test';
 import HostGenerator from '../../generators/host/index.ts';
-import { extensionOf } from '../../lib/extend.ts';
+import { extensionOf, revisionOf } from '../../lib/extend.ts';
 import { readDeployKey } from '../../lib/github/deploy-key.ts';
 import { projectPaths } from '../../lib/paths.ts';
+import { beginReplacement, endReplacement, pendingReplacement } from '../../lib/pending-replacement.ts';
 import type { Environments } from '../../lib/project.ts';
 import { newVaultFile, projectFiles, writeNewFiles } from '../../lib/scaffold.ts';
-import { openProject, storedEnvironments } from '../../lib/settings-file.ts';
+import { openProject, storedEnvironments, storedOldHosts, storeMove } from '../../lib/settings-file.ts';
 import { makeDeployKeyPair } from '../../lib/ssh/key-pair.ts';
 import { ensureVaultPassword, readVault } from '../../lib/vault.ts';
 import { sampleEnvironment, sampleProject } from '../support/sample.ts';
@@ -266,6 +267,165 @@ describe('is refused, and nothing is changed:', () => {
       publicKey: expect.stringContaining(pair.publicKey.split(' ')[1] as string),
     });
   });
+});
+
+describe('--remove', () => {
+  const remove = (args: string[], options: Record<string, unknown> = {}) =>
+    host({ domain: undefined, remove: true, ...options }, args);
+
+  test('of an environment takes back exactly what adding it has changed', async () => {
+    const before = git(root, 'ls-tree', '-r', 'HEAD');
+    await host({ environment: 'qa' }, ['198.51.100.7']);
+    await remove(['qa']);
+    expect(git(root, 'log', '-1', '--format=%s')).toBe('Remove the environment qa');
+    expect(git(root, 'ls-tree', '-r', 'HEAD')).toBe(before);
+    expect(git(root, 'status', '--porcelain')).toBe('');
+    expect(existsSync(join(root, '.ansible/inventory/qa'))).toBe(false);
+  });
+
+  test('of an environment keeps what was changed by hand', async () => {
+    await host();
+    writeFileSync(join(root, '.ansible/ssh_config'), `# mine\n${read('.ansible/ssh_config')}`);
+    await remove(['staging']);
+    expect(read('.ansible/ssh_config')).toMatch(/^# mine\n/);
+    expect(read('.ansible/ssh_config')).not.toContain('shop-staging');
+  });
+
+  test('of an old host forgets it and its key', async () => {
+    await startMove();
+    await remove(['192.0.2.10']);
+    expect(storedOldHosts(root)).toEqual([]);
+    expect(read('.ansible/known_hosts')).not.toContain('192.0.2.10 ');
+    expect(git(root, 'log', '-1', '--format=%s')).toBe('Remove the old host 192.0.2.10 of production');
+  });
+
+  test('of production leaves the files of the project as they are', async () => {
+    await remove(['production']);
+    expect(git(root, 'status', '--porcelain')).toBe('');
+    expect(git(root, 'log', '--format=%s')).toBe('Start');
+  });
+
+  test('changes nothing in a dry run', async () => {
+    await host();
+    await remove(['staging'], { 'dry-run': true });
+    expect(storedEnvironments(root)).toHaveLength(2);
+    expect(git(root, 'status', '--porcelain')).toBe('');
+  });
+
+  test.each<[string, string[], Record<string, unknown>, RegExp]>([
+    ['nothing', [], {}, /not said what to remove/],
+    ['what is not there', ['198.51.100.99'], {}, /"198.51.100.99" is neither an old host nor an environment/],
+    ['a host that is used', ['192.0.2.10'], {}, /the environment "production" is on it/],
+    [
+      'another name than the site’s',
+      ['production'],
+      { confirm: 'shop-staging' },
+      /"shop-staging" is not the name/,
+    ],
+    ['two things at once', ['production'], { undo: true }, /--remove and --undo do not go together/],
+  ])('refuses %s', async (_, args, options, message) => {
+    await expect(remove(args, options)).rejects.toEqual(refused(message));
+    expect(git(root, 'status', '--porcelain')).toBe('');
+  });
+});
+
+/** The project as a replacement has left it. */
+async function startMove(): Promise<void> {
+  await storeMove(root, 'production', { host: '198.51.100.7', port: 22 }, '2026-01-31T03:15:00Z');
+  appendFileSync(join(root, '.ansible/known_hosts'), '198.51.100.7 ssh-ed25519 BBBB\n');
+  git(
+    root,
+    '-c',
+    'user.name=a',
+    '-c',
+    'user.email=a@example.com',
+    'commit',
+    '--quiet',
+    '--all',
+    '-m',
+    'Move',
+  );
+}
+
+describe('a replacement', () => {
+  const replace = (args: string[], options: Record<string, unknown> = {}) =>
+    host({ domain: undefined, replace: true, ...options }, args);
+
+  test('is remembered: the project leads to the new host, and knows the old one', async () => {
+    await startMove();
+    expect(openProject(root).environment.host.address).toBe('198.51.100.7');
+    expect(storedOldHosts(root)).toMatchObject([
+      { since: '2026-01-31T03:15:00Z', environment: { name: 'production', host: { address: '192.0.2.10' } } },
+    ]);
+    // Back again: a host that is used is not an old one.
+    await storeMove(root, 'production', { host: '192.0.2.10' }, '2026-02-28T03:15:00Z');
+    expect(storedOldHosts(root).map(({ environment }) => environment.host.address)).toEqual(['198.51.100.7']);
+  });
+
+  test('changes the address alone in what was edited by hand', async () => {
+    const edited = `# mine\n${read('.ansible/ssh_config')}`;
+    writeFileSync(join(root, '.ansible/ssh_config'), edited);
+    const [production] = storedEnvironments(root);
+    const before = [production] as unknown as Environments;
+    const after = [{ ...before[0], host: { ...before[0].host, address: '198.51.100.7' } }] as const;
+    const revision = await revisionOf({
+      projectRoot: root,
+      project: sampleProject(),
+      before,
+      after,
+      knownHosts: '',
+    });
+    expect(revision).toMatchObject({ created: [], leftAlone: [] });
+    expect(revision.changed.map(({ path, contents }) => [path, String(contents)])).toEqual([
+      ['.ansible/ssh_config', edited.replace('HostName 192.0.2.10', 'HostName 198.51.100.7')],
+    ]);
+  });
+
+  test.each<[string, string[], Record<string, unknown>, RegExp]>([
+    ['by the same host', ['192.0.2.10'], {}, /"192.0.2.10" is the host that the environment is on/],
+    ['without an address', [], {}, /Missing: --host/],
+    ['of an environment that is not there', ['198.51.100.7'], { environment: 'qa' }, /no environment "qa"/],
+    [
+      'with another domain',
+      ['198.51.100.7'],
+      { domain: 'new.example.com' },
+      /changes the host of an environment, and nothing else/,
+    ],
+    ['together with a list', ['198.51.100.7'], { list: true }, /--list and --replace do not go together/],
+  ])('is refused %s', async (_, args, options, message) => {
+    await expect(replace(args, options)).rejects.toEqual(refused(message));
+    expect(git(root, 'status', '--porcelain')).toBe('');
+  });
+
+  test('that has begun is ended or taken back before another one begins', async () => {
+    await beginReplacement(root, { environment: 'production', answers: { host: '198.51.100.7' } });
+    await expect(replace(['198.51.100.8'])).rejects.toEqual(refused(/on its way to 198.51.100.7/));
+    expect(git(root, 'status', '--porcelain')).toBe('');
+    await endReplacement(root);
+    expect(await pendingReplacement(root)).toBeUndefined();
+  });
+
+  test('whose record is damaged says so', async () => {
+    await beginReplacement(root, { environment: 'production', answers: { host: '198.51.100.7' } });
+    writeFileSync(join(root, projectPaths.replacement), '{"environment": 7}');
+    await expect(replace(['198.51.100.8'])).rejects.toEqual(refused(/replacement.json" cannot be read/, 1));
+  });
+});
+
+test('--undo has nothing to do where no run has begun anything', async () => {
+  await host();
+  await host({ domain: undefined, undo: true });
+  expect(storedEnvironments(root)).toHaveLength(2);
+});
+
+test.each([
+  ['yes', /"yes" is not the fingerprint of a host key/, 2],
+  [`SHA256:${'a'.repeat(43)}`, /./, 1],
+])('--accept-host-key %s is refused without a key that fits', async (fingerprint, message, code) => {
+  await expect(host({ domain: undefined, 'accept-host-key': fingerprint })).rejects.toEqual(
+    refused(message, code as number),
+  );
+  expect(git(root, 'status', '--porcelain')).toBe('');
 });
 
 test('nothing is written to find out what would be', async () => {
