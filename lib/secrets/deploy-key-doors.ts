@@ -2,10 +2,10 @@ import { runPlaybook } from '../ansible/playbook.ts';
 import { GobootError } from '../errors.ts';
 import { deployAccount } from '../github/deployment-settings.ts';
 import { type Environment, jumpHosts } from '../project.ts';
-import { describeTarget } from '../ssh/connection.ts';
 import { reachableFromHere } from '../ssh/key-files.ts';
 import { acceptedKeys, type KeyLogin, runWithKey } from '../ssh/key-login.ts';
 import type { KeyPair } from '../ssh/key-pair.ts';
+import { describeTarget } from '../ssh/target.ts';
 import { asHost, checkJumpHosts, letThroughJumpHosts, removeFromJumpHosts } from './jump-host-keys.ts';
 import type { RotationContext } from './rotation.ts';
 

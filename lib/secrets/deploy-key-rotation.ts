@@ -13,8 +13,8 @@ import { deployAccount, deploymentSettings } from '../github/deployment-settings
 import { isGitHubFailure } from '../github/errors.ts';
 import { projectPaths } from '../paths.ts';
 import { jumpHosts } from '../project.ts';
-import { describeTarget } from '../ssh/connection.ts';
 import { deployKeyComment, type KeyPair, makeDeployKeyPair } from '../ssh/key-pair.ts';
+import { describeTarget } from '../ssh/target.ts';
 import { type DeployKeyDoors, deployKeyDoors, deployKeysPlaybook } from './deploy-key-doors.ts';
 import { DeployKeyStates } from './deploy-key-states.ts';
 import {

@@ -4,8 +4,9 @@ import { jumpHostAuthorizedKeys } from '../github/deployment-settings.ts';
 import { type Environment, type JumpHost, jumpHosts } from '../project.ts';
 import { withAuthorizedKey, withoutAuthorizedKeys } from '../ssh/authorized-keys.ts';
 import { jumpAliases } from '../ssh/configuration.ts';
-import { describeTarget, openConnection, type SshConnection } from '../ssh/connection.ts';
+import { openConnection, type SshConnection } from '../ssh/connection.ts';
 import { reachableFromHere } from '../ssh/key-files.ts';
+import { describeTarget } from '../ssh/target.ts';
 
 /** The environment of which a jump host is the host: to log in there, and to go no further. */
 export function asHost(environment: Environment, jumpHost: JumpHost): Environment {

@@ -5,8 +5,9 @@ import { GobootError } from '../errors.ts';
 import { type RunResult, run } from '../process.ts';
 import type { Environment, JumpHost } from '../project.ts';
 import { sshConfiguration } from './configuration.ts';
-import { connectionError, describeTarget } from './connection.ts';
 import type { KeyPair } from './key-pair.ts';
+import { loginFailure } from './login-failure.ts';
+import { describeTarget } from './target.ts';
 
 const connectTimeoutSeconds = 10;
 const commandTimeout = 60_000;
@@ -45,7 +46,7 @@ export async function runWithKey(
       timeout: commandTimeout,
       timeoutError: () => brokeOff(environment),
     });
-    if (result.exitCode === lostConnection) throw connectionError(result.stderr, environment);
+    if (result.exitCode === lostConnection) throw loginFailure(result.stderr, { environment, knownHosts });
     return result;
   });
 }
@@ -85,7 +86,7 @@ function offer({ environment, knownHosts }: KeyLogin, keys: readonly string[]): 
     );
     const isSaid = (what: string, file: string) => stderr.includes(`${what}: ${file} `);
     if (!publicKeys.every((file) => isSaid('Offering public key', file))) {
-      throw connectionError(withoutDebugging(stderr), environment);
+      throw loginFailure(withoutDebugging(stderr), { environment, knownHosts });
     }
     return keys.filter((_key, index) => isSaid('Server accepts key', publicKeys[index] as string));
   });
