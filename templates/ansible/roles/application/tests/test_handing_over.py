@@ -18,7 +18,10 @@ from .test_maintenance import FRESH
 RABBITMQCTL = r"""#!/bin/sh
 if [ -e "$STAND_IN/broken-broker" ]; then echo "Error: unable to connect" >&2; exit 69; fi
 echo "celery@worker.celery.pidbox	7"
-if [ -s "$STAND_IN/tasks" ]; then printf 'celery\t%s\n' "$(head -n 1 "$STAND_IN/tasks")"; sed -i 1d "$STAND_IN/tasks"; fi
+if [ -s "$STAND_IN/tasks" ]; then
+  printf 'celery\t%s\n' "$(head -n 1 "$STAND_IN/tasks")"
+  sed -i 1d "$STAND_IN/tasks"
+fi
 """
 
 

@@ -132,7 +132,8 @@ def stop_worker(transaction: Transaction) -> str:
 def settle(transaction: Transaction) -> str:
     """Writes down where the site went."""
     site, request = transaction.site, transaction.request
-    write_atomically(mark(site), json.dumps({"to": request.to, "by": request.by, "since": now()}) + "\n", 0o644)
+    told = {"to": request.to, "by": request.by, "since": now()}
+    write_atomically(mark(site), json.dumps(told) + "\n", 0o644)
     sync_directory(site.settings)
     transaction.undo.pop_all()
     return ""
