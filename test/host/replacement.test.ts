@@ -320,6 +320,8 @@ test('a host key that has changed is refused with both fingerprints, and taken o
 test('--remove leaves nothing of the site on the old host, and its neighbour as it was', async () => {
   const before = await neighbourState();
   expect(before).toContain(`/srv/${neighbour}/current`);
+  // As after a rotation of its password.
+  await shell(old, `echo password | rabbitmqctl --quiet add_user ${site}.2`);
   const unsure = await yo(['goboot:host', '--remove', old.address]);
   expect(unsure.exitCode).toBe(2);
   expect(unsure.output).toContain('--yes');
@@ -330,6 +332,7 @@ test('--remove leaves nothing of the site on the old host, and its neighbour as 
     getent passwd ${site}
     runuser -u postgres -- psql -Atc "select datname from pg_database where datname ~ '${site}'" -c "select rolname from pg_roles where rolname ~ '${site}'"
     rabbitmqctl --quiet list_vhosts | grep -x ${site}
+    rabbitmqctl --quiet list_users | grep -F ${site}
     systemctl list-units --all --plain --no-legend '${site}*'; true`;
   expect(await shell(old, traces)).toBe('');
   expect(await neighbourState()).toBe(before);

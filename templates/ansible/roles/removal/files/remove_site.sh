@@ -88,10 +88,13 @@ if command -v rabbitmqctl >/dev/null && systemctl --quiet is-active rabbitmq-ser
     rabbitmqctl --quiet delete_vhost "$site"
     removed "virtual host $site of the broker"
   fi
-  if rabbitmqctl --quiet list_users | cut -f 1 | grep -Fqx "$site"; then
-    rabbitmqctl --quiet delete_user "$site"
-    removed "user $site of the broker"
-  fi
+  # A rotation of its password lets the site change between two users.
+  for user in "$site" "$site.2"; do
+    if rabbitmqctl --quiet list_users | cut -f 1 | grep -Fqx "$user"; then
+      rabbitmqctl --quiet delete_user "$user"
+      removed "user $user of the broker"
+    fi
+  done
 fi
 
 # Certificates. They are not revoked: another host may use them by now.
