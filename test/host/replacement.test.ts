@@ -321,7 +321,7 @@ test('--remove leaves nothing of the site on the old host, and its neighbour as 
   const before = await neighbourState();
   expect(before).toContain(`/srv/${neighbour}/current`);
   // As after a rotation of its password.
-  await shell(old, `echo password | rabbitmqctl --quiet add_user ${site}.2`);
+  await shell(old, `rabbitmqctl --quiet add_user ${site}.2 password`);
   const unsure = await yo(['goboot:host', '--remove', old.address]);
   expect(unsure.exitCode).toBe(2);
   expect(unsure.output).toContain('--yes');
