@@ -4,7 +4,7 @@
 #   scripts/test.sh              everything, real hosts with Debian 13
 #   scripts/test.sh --full       the same, workflows, replacement of hosts, rotation of secrets, certificates, outages
 #                                and repairs, each on hosts of its own, and Debian 12
-#   scripts/test.sh --fast       lint and unit: seconds
+#   scripts/test.sh --fast       lint and unit: about two minutes
 #   scripts/test.sh --only PART  one part: lint, unit, github, rendered, e2e, newest, host, workflows,
 #                                replacement, secrets, trust, host-debian12, trust-debian12, faults, robustness
 #                                or report-card
