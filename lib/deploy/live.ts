@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { isIP } from 'node:net';
-import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { GobootError } from '../errors.ts';
 
 /** What a visitor gets. */
@@ -62,7 +62,6 @@ export function fetchLivePage({
             },
           }
         : {};
-    let shown: Pick<TLSSocket, 'authorized' | 'authorizationError'> & { certificate: PeerCertificate };
     const outgoing = request(
       {
         host: address && !isIP(address) ? address : domain,
@@ -77,7 +76,8 @@ export function fetchLivePage({
         ...pinned,
       },
       (response) => {
-        const { certificate, authorized, authorizationError } = shown;
+        const socket = response.socket as TLSSocket;
+        const certificate = socket.getPeerCertificate();
         const chunks: Buffer[] = [];
         response.on('data', (chunk) => chunks.push(chunk));
         response.on('error', reject);
@@ -92,8 +92,8 @@ export function fetchLivePage({
             headers: response.headers,
             certificate: {
               issuer: selfSigned ? 'itself' : name(certificate.issuer),
-              trusted: authorized,
-              ...(authorizationError && { reason: String(authorizationError) }),
+              trusted: socket.authorized,
+              ...(socket.authorizationError && { reason: String(socket.authorizationError) }),
               selfSigned,
               validFrom: certificate.valid_from,
               validUntil: certificate.valid_to,
@@ -102,14 +102,6 @@ export function fetchLivePage({
         });
       },
     );
-    outgoing.once('socket', (socket) => {
-      const secured = socket as TLSSocket;
-      // Now: a connection that is closed by the time of the answer has forgotten its certificate.
-      secured.once('secureConnect', () => {
-        const { authorized, authorizationError } = secured;
-        shown = { certificate: secured.getPeerCertificate(), authorized, authorizationError };
-      });
-    });
     outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${timeout / 1000} s`)));
     outgoing.on('error', (error) =>
       reject(
