@@ -24,7 +24,7 @@ import { hostAnswers, replacementQuestions } from './new-environment.ts';
 import { projectPaths } from './paths.ts';
 import { beginReplacement, endReplacement, pendingReplacement } from './pending-replacement.ts';
 import { ignoredChecks } from './preflight/check.ts';
-import { examine, runPreflight } from './preflight/run.ts';
+import { examineKnownHost, runPreflight } from './preflight/run.ts';
 import {
   defaultEnvironment,
   type Environment,
@@ -290,14 +290,8 @@ export abstract class ChangingHostsGenerator extends PublishingGenerator {
       this.reporter,
       `Look at ${environment.host.address}`,
       async () => {
-        const found = await examine({
-          projectRoot: root,
-          project,
-          environment,
-          scaffolds: false,
-          host: 'known',
-        });
-        const failure = found.results.find(({ status, skipped }) => status === 'failed' && !skipped);
+        const found = await examineKnownHost(root, project, environment);
+        const { failure } = found;
         if (!failure) return found;
         await found.host?.connection.close();
         throw new GobootError(failure.detail, { ...(failure.remedy && { remedy: failure.remedy }) });

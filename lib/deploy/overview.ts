@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { daysLeft } from '../certificate.ts';
 import { toGobootError } from '../errors.ts';
 import { projectPaths } from '../paths.ts';
-import { examine } from '../preflight/run.ts';
+import { examineKnownHost } from '../preflight/run.ts';
 import { type Environment, environmentGroup, type Project } from '../project.ts';
 import { alignColumns } from '../terminal/format.ts';
 import { listBackups } from './backups.ts';
@@ -71,14 +71,7 @@ type OnHost = Backups &
   Pick<SiteOverview, 'operatingSystem' | 'release' | 'health' | 'maintenance' | 'problem'>;
 
 async function lookAtHost(projectRoot: string, project: Project, environment: Environment): Promise<OnHost> {
-  const { results, host } = await examine({
-    projectRoot,
-    project,
-    environment,
-    scaffolds: false,
-    host: 'known',
-  });
-  const failure = results.find(({ status, skipped }) => status === 'failed' && !skipped);
+  const { host, failure } = await examineKnownHost(projectRoot, project, environment);
   if (!host) return { health: 'unknown', problem: failure?.detail ?? 'There is no connection' };
   try {
     const { operatingSystemName: operatingSystem, provisioned } = await host.facts;

@@ -1,6 +1,6 @@
 import { toGobootError } from '../errors.ts';
 import { Journal } from '../journal.ts';
-import { examine } from '../preflight/run.ts';
+import { examineKnownHost } from '../preflight/run.ts';
 import type { Environment, Project } from '../project.ts';
 import { alignColumns, count, formatSeconds } from '../terminal/format.ts';
 import type { Reporter, StepHandle } from '../terminal/reporter.ts';
@@ -69,14 +69,7 @@ async function provisionOne(
     seconds: Math.round((performance.now() - started) / 100) / 10,
     ...(problem && { problem }),
   });
-  const { results, host } = await examine({
-    projectRoot,
-    project,
-    environment,
-    scaffolds: false,
-    host: 'known',
-  });
-  const failure = results.find(({ status, skipped }) => status === 'failed' && !skipped);
+  const { host, failure } = await examineKnownHost(projectRoot, project, environment);
   try {
     if (!host || failure) return ended('failed', failure?.detail ?? 'There is no connection');
     const [wanted, { provisioned }] = await Promise.all([

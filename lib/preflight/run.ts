@@ -67,6 +67,16 @@ export async function examine(options: PreflightOptions): Promise<PreflightResul
   return { results, ...(host && { host }) };
 }
 
+/** Logs in to the host of a site that is there already; without a host, or with a failure, it cannot be worked on. */
+export async function examineKnownHost(
+  projectRoot: string,
+  project: Project,
+  environment: Environment,
+): Promise<PreflightResult & { failure: NamedResult | undefined }> {
+  const found = await examine({ projectRoot, project, environment, scaffolds: false, host: 'known' });
+  return { ...found, failure: found.results.find(({ status, skipped }) => status === 'failed' && !skipped) };
+}
+
 /** Begins the login; whether and why it fails is for the checks to tell. */
 async function logIn({ projectRoot, environment, knownHostsFile, host, onConnecting }: PreflightOptions) {
   const { connectToHost } = await import('../trust.ts');

@@ -13,10 +13,12 @@ import { jumpAliases, sshConfiguration } from './configuration.ts';
 import { type LoginContext, leavesFingerprintOut, loginFailure } from './login-failure.ts';
 import { describeTarget } from './target.ts';
 
-const connectTimeoutSeconds = 10;
-const commandTimeout = 60_000;
+/** How long a login may take. */
+export const connectTimeoutSeconds = 10;
+/** In milliseconds. */
+export const commandTimeout = 60_000;
 /** ssh's own exit status; every other one is the command's. */
-const lostConnection = 255;
+export const lostConnection = 255;
 
 export interface StreamOptions {
   input?: Readable;

@@ -5,14 +5,11 @@ import { GobootError } from '../errors.ts';
 import { type RunResult, run } from '../process.ts';
 import type { Environment, JumpHost } from '../project.ts';
 import { sshConfiguration } from './configuration.ts';
+import { commandTimeout, connectTimeoutSeconds, lostConnection } from './connection.ts';
 import type { KeyPair } from './key-pair.ts';
 import { loginFailure } from './login-failure.ts';
 import { describeTarget } from './target.ts';
 
-const connectTimeoutSeconds = 10;
-const commandTimeout = 60_000;
-/** ssh's own exit status; every other one is the command's. */
-const lostConnection = 255;
 /** How many keys are offered over one connection: the servers that goboot provisions let four be tried. */
 const keysPerConnection = 3;
 
